@@ -1,0 +1,140 @@
+"""Who calls: the body read and the key checked, in LiteLLM's order."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from starlette.requests import Request
+
+from . import wire
+from .keys import Key, KeyStore
+
+KEY_HEADERS = (
+    "x-litellm-api-key",
+    "authorization",
+    "api-key",
+    "x-api-key",
+    "x-goog-api-key",
+    "ocp-apim-subscription-key",
+)
+"""Headers that may hold the key; the first that is sent counts."""
+
+FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A request that passed authentication."""
+
+    key: Key
+    body: Body
+    call_id: str = field(default_factory=lambda: wire.new_id(""))
+
+
+async def enter(request: Request, keys: KeyStore, *, is_llm_route: bool = True) -> Caller:
+    """Read the body, then find the key and ask whether it may do this.
+
+    LiteLLM 1.106.2 reports a body that is no JSON before it looks for a key; a blocked key
+    before a model that is denied, that before an expired key, and that before a budget.
+    Routes that are not the API of a model (``is_llm_route`` false) ask for no budget.
+    """
+    body = await read_body(request)
+    key = find_key(request, keys)
+    if key.is_master:
+        return Caller(key, body)
+    if key.blocked:
+        raise wire.not_authenticated(
+            "Key is blocked. Update via `/key/unblock` if you're an admin."
+        )
+    model = request.path_params.get("model") or body.get("model")
+    if isinstance(model, str) and not key.may_use(model):
+        raise wire.model_denied(model)
+    if key.has_expired():
+        raise wire.expired_key(key)
+    if is_llm_route and key.is_over_budget():
+        raise wire.over_budget(key)
+    if key.allowed_routes and not _allows(key.allowed_routes, request.url.path):
+        raise wire.Detail(
+            403,
+            "Virtual key is not allowed to call this route. Only allowed to call routes: "
+            f"{key.allowed_routes}. Tried to call route: {request.url.path}",
+        )
+    return Caller(key, body)
+
+
+def _allows(routes: list[str], path: str) -> bool:
+    """Whether a key's routes include this one; LiteLLM's names for groups of routes count."""
+    groups = {"llm_api_routes": ("/key", "/user", "/team"), "management_routes": ("/v1", "/chat")}
+    return any(
+        path == route or (route in groups and not path.startswith(groups[route]))
+        for route in routes
+    )
+
+
+def find_key(request: Request, keys: KeyStore) -> Key:
+    """The caller's key, or the error that LiteLLM gives instead."""
+    sent = sent_key(request)
+    if sent is None:
+        raise wire.not_authenticated("No api key passed in.")
+    if sent == "":
+        raise wire.not_authenticated(
+            "Malformed API Key passed in. Ensure Key has `Bearer ` prefix."
+        )
+    if not sent.startswith("sk-"):
+        raise wire.no_virtual_key(sent)
+    key = keys.find(sent)
+    if key is None:
+        raise wire.unknown_key(sent)
+    return key
+
+
+def sent_key(request: Request) -> str | None:
+    """The key as sent: None without a header for it, empty where ``Bearer`` is missing."""
+    for name in KEY_HEADERS:
+        value = request.headers.get(name)
+        if value is None or (name == "authorization" and not value):
+            continue
+        if name == "authorization":
+            return _bearer(value) or ""
+        return (_bearer(value) or value) if name == "x-litellm-api-key" else value
+    return None
+
+
+def _bearer(value: str) -> str | None:
+    for scheme in ("Bearer ", "Basic ", "bearer "):
+        if value.startswith(scheme):
+            return value.replace(scheme, "")
+    return None
+
+
+async def read_body(request: Request) -> Body:
+    """The body as a mapping: JSON whatever its type says, but for forms. Empty is ``{}``."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    raw = await request.body()
+    if not raw:
+        return {}
+    if content_type in FORM_TYPES:
+        return dict(parse_qsl(raw.decode("utf-8", "replace")))
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as problem:
+        body = _lenient(raw, problem)
+    if not isinstance(body, dict):
+        raise wire.NoMapping
+    return body
+
+
+def _lenient(raw: bytes, problem: orjson.JSONDecodeError) -> Any:
+    """What Python's json reads where orjson does not, such as NaN; as LiteLLM does."""
+    try:
+        body = json.loads(raw.decode("utf-8"))
+        json.dumps(body, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError):
+        raise wire.invalid_json(problem) from None
+    return body

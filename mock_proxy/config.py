@@ -1,0 +1,235 @@
+"""Read LiteLLM's own configuration format, so that one file starts either server."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+PRACTICE_CONFIG = Path(__file__).with_name("practice.yaml")
+"""The configuration that serves the lesson when no other is named."""
+
+PRACTICE_KEY = "sk-practice-key"
+"""The master key on this machine, unless the file or LITELLM_MASTER_KEY names one."""
+
+ENVIRONMENT_PREFIX = "os.environ/"
+
+
+class ConfigError(ValueError):
+    """A configuration file that cannot be used: says file, line and the way out."""
+
+    def __init__(self, path: Path, line: int | None, problem: str, way_out: str) -> None:
+        where = f"{path}:{line}" if line else str(path)
+        super().__init__(f"{where}: {problem} {way_out}")
+
+
+@dataclass(frozen=True)
+class Model:
+    """One entry of ``model_list``: the name learners use, and what stands behind it."""
+
+    name: str
+    params: dict[str, Any]
+    info: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        """The provider's name for the model, such as ``openai/gpt-4``."""
+        return str(self.params["model"])
+
+    @property
+    def mock_response(self) -> Any:
+        """The canned answer, or None where the mock's own rules answer."""
+        return self.params.get("mock_response")
+
+    @property
+    def is_canned(self) -> bool:
+        """Whether LiteLLM itself would answer this model without a provider."""
+        return any(self.params.get(k) for k in ("mock_tool_calls", "mock_timeout")) or (
+            self.mock_response is not None
+        )
+
+    @property
+    def api_base(self) -> str:
+        return str(self.params.get("api_base") or "https://api.openai.com")
+
+    @cached_property
+    def id(self) -> str:
+        """64 hex digits made from the entry, the same that LiteLLM 1.106.2 makes from it."""
+        if "id" in self.info:
+            return str(self.info["id"])
+        parts = [
+            key + (json.dumps(value) if isinstance(value, dict) else str(value))
+            for key, value in self.params.items()
+        ]
+        return hashlib.sha256("".join([self.name, *parts]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class ProxyConfig:
+    """What a proxy serves: the models, and the master key if the file names one."""
+
+    models: tuple[Model, ...]
+    master_key: str | None = None
+    path: Path | None = None
+
+    def names(self) -> list[str]:
+        """Model names in the file's order, each once; patterns such as ``openai/*`` left out."""
+        return list(dict.fromkeys(m.name for m in self.models if "*" not in m.name))
+
+    def find(self, name: str) -> Model | None:
+        """The model that answers a request for ``name``.
+
+        First by its own name, then by the provider's (LiteLLM 1.106.2 answers a request
+        for ``openai/gpt-4`` too), then by a pattern.
+        """
+        for model in self.models:
+            if model.name == name:
+                return model
+        for model in self.models:
+            if model.target == name:
+                return model
+        for model in self.models:
+            if "*" in model.name and fnmatchcase(name, model.name):
+                return model
+        return None
+
+
+def load(path: Path) -> ProxyConfig:
+    """Read a LiteLLM configuration file.
+
+    Values written ``os.environ/NAME`` come from the environment; a variable that is not
+    set counts as not given. Raises ConfigError, with file and line, for a file that
+    LiteLLM could not use either.
+    """
+    path = Path(path)
+    data, lines = _read(path)
+    if not isinstance(data, dict):
+        raise ConfigError(path, 1, "this is not a mapping.", "Start it with 'model_list:'.")
+    entries = data.get("model_list")
+    if not isinstance(entries, list) or not entries:
+        line = lines.get(("model_list",))
+        raise ConfigError(
+            path,
+            line or 1,
+            "'model_list' names no models.",
+            "List at least one: '- model_name: …' with 'litellm_params: {model: …}'.",
+        )
+    general = data.get("general_settings") or {}
+    if not isinstance(general, dict):
+        raise ConfigError(
+            path,
+            lines.get(("general_settings",)),
+            "'general_settings' is not a mapping.",
+            "Write 'general_settings:' and indent 'master_key: …' below it.",
+        )
+    return ProxyConfig(
+        models=tuple(_model(path, lines, i, entry) for i, entry in enumerate(entries)),
+        master_key=_master_key(path, lines, general),
+        path=path,
+    )
+
+
+def _model(path: Path, lines: Lines, index: int, entry: Any) -> Model:
+    at = ("model_list", index)
+    example = "Write '- model_name: gpt-4' and below it 'litellm_params: {model: openai/gpt-4}'."
+    if not isinstance(entry, dict):
+        raise ConfigError(path, lines.get(at), "this model is not a mapping.", example)
+    name = entry.get("model_name")
+    if not isinstance(name, str) or not name:
+        raise ConfigError(path, lines.get(at), "this model has no 'model_name'.", example)
+    params = entry.get("litellm_params")
+    if not isinstance(params, dict) or not isinstance(params.get("model"), str):
+        raise ConfigError(
+            path,
+            lines.get((*at, "litellm_params")) or lines.get(at),
+            f"the model '{name}' has no 'litellm_params' with a 'model'.",
+            "Say what stands behind it, for example 'litellm_params: {model: openai/gpt-4}'.",
+        )
+    info = entry.get("model_info") or {}
+    if not isinstance(info, dict):
+        raise ConfigError(
+            path,
+            lines.get((*at, "model_info")),
+            f"'model_info' of the model '{name}' is not a mapping.",
+            "Write 'model_info: {mode: chat}', or leave it out.",
+        )
+    return Model(name, _resolve(params), _resolve(info))
+
+
+def _master_key(path: Path, lines: Lines, general: dict[str, Any]) -> str | None:
+    key = _resolve(general.get("master_key")) or os.environ.get("LITELLM_MASTER_KEY")
+    if key is None:
+        return None
+    if not isinstance(key, str) or not key.startswith("sk-"):
+        raise ConfigError(
+            path,
+            lines.get(("general_settings", "master_key")),
+            "the master key does not start with 'sk-'.",
+            "Begin it with 'sk-', as LiteLLM asks of every key.",
+        )
+    return key
+
+
+def _resolve(value: Any) -> Any:
+    """The value with every ``os.environ/NAME`` in it replaced."""
+    if isinstance(value, str) and value.startswith(ENVIRONMENT_PREFIX):
+        return os.environ.get(value[len(ENVIRONMENT_PREFIX) :])
+    if isinstance(value, dict):
+        return {key: _resolve(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_resolve(item) for item in value]
+    return value
+
+
+Lines = dict[tuple[str | int, ...], int]
+"""Where each entry stands: ``("model_list", 0, "model_name")`` → its line, from 1."""
+
+
+def _read(path: Path) -> tuple[Any, Lines]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            path, None, f"cannot be read ({error.strerror}).", "Check the path after --config."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(path, None, "is not UTF-8 text.", "Save it as UTF-8.") from error
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise ConfigError(
+            path,
+            mark.line + 1 if mark else None,
+            f"this is not YAML ({error.problem}).",
+            "Check the indentation, colons and quotes on this line and the one above.",
+        ) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            path, None, f"is not YAML ({error}).", "Save it as plain text."
+        ) from error
+    lines: Lines = {}
+    if root is not None:
+        _collect_lines(root, (), lines)
+    return data, lines
+
+
+def _collect_lines(node: yaml.Node, at: tuple[str | int, ...], lines: Lines) -> None:
+    if len(at) > 8:  # an anchor may contain itself
+        return
+    lines.setdefault(at, cast(int, node.start_mark.line) + 1)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            lines[(*at, key.value)] = key.start_mark.line + 1
+            _collect_lines(value, (*at, key.value), lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _collect_lines(item, (*at, index), lines)

@@ -1,0 +1,293 @@
+"""What Swagger UI shows: descriptions, examples that work, and how to authorize.
+
+The examples are those of the OpenAPI description, so that pressing Execute works as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+
+PROXY = """\
+A practice proxy for learning. It answers as the LiteLLM proxy of your institution does, with the
+same routes, headers and errors, but no language model stands behind it: **answers are made by
+simple rules**, and nothing that you send leaves this machine.
+
+1. Press **Authorize**, enter your key (it starts with `sk-`) as *APIKeyHeader*, press *Authorize*.
+2. Open a route, press **Try it out**, then **Execute**.
+"""
+
+SWAGGER_UI = {
+    "defaultModelsExpandDepth": -1,
+    "displayRequestDuration": True,
+    "persistAuthorization": True,
+    "tryItOutEnabled": True,
+}
+
+TAGS = [
+    {"name": "health", "description": "Does the proxy run? No key is needed."},
+    {"name": "model management", "description": "Which models may this key use?"},
+    {"name": "chat/completions", "description": "Ask a model."},
+]
+
+SECURITY: list[dict[str, list[str]]] = [{"APIKeyHeader": []}]
+SECURITY_SCHEMES = {
+    "APIKeyHeader": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-litellm-api-key",
+        "description": "Your key. It starts with `sk-`; here no `Bearer` is needed before it.",
+    }
+}
+
+Route = dict[str, Any]
+
+
+def _json(example: Any) -> dict[str, Any]:
+    return {"application/json": {"example": example}}
+
+
+def _error(description: str, **error: Any) -> dict[str, Any]:
+    return {"description": description, "content": _json({"error": error})}
+
+
+UNAUTHORIZED = _error(
+    "The key is missing, malformed or unknown.",
+    message="Authentication Error, No api key passed in.",
+    type="auth_error",
+    param="None",
+    code="401",
+)
+INVALID = _error(
+    "The request lacks something, or the model does not exist.",
+    message="/chat/completions: Missing required parameter: 'messages'.",
+    type="invalid_request_error",
+    param="messages",
+    code="400",
+)
+DENIED = _error(
+    "The key may not use this model.",
+    message=(
+        "The requested model 'gpt-4' is not available for this API key, or the model name is "
+        "invalid. Check the models available to you and try again."
+    ),
+    type="key_model_access_denied",
+    param="model",
+    code="403",
+)
+OVER_BUDGET = _error(
+    "The key's budget is spent.",
+    message="Budget has been exceeded! Key=key (sk-...5678) Current cost: 1.0, Max budget: 1.0",
+    type="budget_exceeded",
+    param=None,
+    code="422",
+)
+TOO_MANY = _error(
+    "Too many requests or tokens in this minute; the header `retry-after` says how long to wait.",
+    message="Rate limit exceeded for api_key: 146382c3. Limit type: requests. Current limit: 2",
+    type="throttling_error",
+    param=None,
+    code="429",
+)
+
+LIVELINESS: Route = {
+    "tags": ["health"],
+    "summary": "Is the proxy alive?",
+    "description": "Answers `I'm alive!` without a key.",
+    "responses": {200: {"description": "It is.", "content": _json("I'm alive!")}},
+}
+READINESS: Route = {
+    "tags": ["health"],
+    "summary": "Is the proxy ready?",
+    "description": "Says whether the proxy and its database of keys are ready. No key is needed.",
+    "responses": {
+        200: {
+            "description": "It is.",
+            "content": _json({"status": "healthy", "db": "connected"}),
+        }
+    },
+}
+MODELS: Route = {
+    "tags": ["model management"],
+    "summary": "List the models",
+    "description": "The models that your key may use. Their `id` is what a request calls `model`.",
+    "openapi_extra": {"security": SECURITY},
+    "responses": {
+        200: {
+            "description": "The models.",
+            "content": _json(
+                {
+                    "data": [
+                        {
+                            "id": "gpt-4o-mini",
+                            "object": "model",
+                            "created": 1677610602,
+                            "owned_by": "openai",
+                            "mode": "chat",
+                            "max_input_tokens": 128000,
+                            "max_output_tokens": 16384,
+                        }
+                    ],
+                    "object": "list",
+                }
+            ),
+        },
+        401: UNAUTHORIZED,
+    },
+}
+MODEL: Route = {
+    "tags": ["model management"],
+    "summary": "One model",
+    "description": "One of the models that your key may use.",
+    "openapi_extra": {
+        "security": SECURITY,
+        "parameters": [
+            {
+                "name": "model_id",
+                "in": "path",
+                "required": True,
+                "description": "The model's `id`, as the list has it.",
+                "schema": {"type": "string"},
+                "example": "gpt-4o-mini",
+            }
+        ],
+    },
+    "responses": {
+        200: {"description": "The model.", "content": _json({"id": "gpt-4o-mini"})},
+        401: UNAUTHORIZED,
+        404: {
+            "description": "Your key has no such model.",
+            "content": _json({"detail": "The model `nope` does not exist or is not accessible"}),
+        },
+    },
+}
+
+
+def _body(schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:
+    """A request body with named examples; Swagger UI fills in the first."""
+    return {
+        "required": True,
+        "content": {"application/json": {"schema": schema, "examples": examples}},
+    }
+
+
+CHAT_SCHEMA = {
+    "type": "object",
+    "required": ["model", "messages"],
+    "properties": {
+        "model": {"type": "string", "description": "A model's `id` from `/models`."},
+        "messages": {
+            "type": "array",
+            "description": "The conversation so far; the model remembers nothing else.",
+            "items": {
+                "type": "object",
+                "required": ["role", "content"],
+                "properties": {
+                    "role": {"type": "string", "enum": ["system", "user", "assistant"]},
+                    "content": {"type": "string"},
+                },
+            },
+        },
+        "temperature": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 2,
+            "description": "Above 0, the same request may get other answers.",
+        },
+        "max_tokens": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "The longest answer, in tokens; a longer one is cut off there.",
+        },
+        "n": {"type": "integer", "minimum": 1, "description": "How many answers."},
+        "stop": {"type": "string", "description": "The answer ends before this text."},
+        "seed": {"type": "integer", "description": "The same seed, the same answer."},
+        "stream": {"type": "boolean", "description": "Whether the answer comes in pieces."},
+    },
+}
+
+
+def _chat(**body: Any) -> dict[str, Any]:
+    return {"model": "gpt-4o-mini", **body}
+
+
+CHAT: Route = {
+    "tags": ["chat/completions"],
+    "summary": "Ask a model",
+    "description": (
+        "Send the messages of a conversation, get the model's next message. "
+        "The answer stands in `choices[0].message.content`."
+    ),
+    "openapi_extra": {
+        "security": SECURITY,
+        "requestBody": _body(
+            CHAT_SCHEMA,
+            {
+                "A question": {
+                    "value": _chat(messages=[{"role": "user", "content": "Say hello."}])
+                },
+                "A label": {
+                    "value": _chat(
+                        messages=[
+                            {
+                                "role": "system",
+                                "content": "Choose one of: health, climate, energy, none. "
+                                "Answer with the label only.",
+                            },
+                            {"role": "user", "content": "Solar panels on school roofs"},
+                        ],
+                        temperature=0,
+                    )
+                },
+                "A conversation": {
+                    "value": _chat(
+                        messages=[
+                            {"role": "user", "content": "My name is Ada."},
+                            {"role": "assistant", "content": "Hello, Ada."},
+                            {"role": "user", "content": "What is my name?"},
+                        ]
+                    )
+                },
+            },
+        ),
+    },
+    "responses": {
+        200: {
+            "description": "The answer.",
+            "content": _json(
+                {
+                    "id": "chatcmpl-91b4bcdd",
+                    "object": "chat.completion",
+                    "created": 1795381882,
+                    "model": "gpt-4o-mini",
+                    "choices": [
+                        {
+                            "index": 0,
+                            "finish_reason": "stop",
+                            "message": {"role": "assistant", "content": "Hello!"},
+                        }
+                    ],
+                    "usage": {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12},
+                }
+            ),
+        },
+        400: INVALID,
+        401: UNAUTHORIZED,
+        403: DENIED,
+        422: OVER_BUDGET,
+        429: TOO_MANY,
+    },
+}
+
+
+def add_security(app: FastAPI) -> None:
+    """Let Authorize send ``x-litellm-api-key``, as LiteLLM's Swagger UI does."""
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = described()
+        schema.setdefault("components", {})["securitySchemes"] = SECURITY_SCHEMES
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,118 @@
+"""Requests that fail at the provider, and models whose configuration asks to fail.
+
+LiteLLM checks little itself; what it passes on fails in its own code or at the provider,
+with these statuses and texts (recorded from LiteLLM 1.106.2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from . import wire
+from .config import Model
+from .wire import ProxyError
+
+WITHOUT_RESPONSE_FORMAT = ("gpt-4", "gpt-3.5-turbo-16k", "gpt-4-0613", "gpt-4-32k")
+"""Targets (without ``openai/``) for which LiteLLM refuses ``response_format``."""
+
+
+def check(body: Mapping[str, Any], model: Model) -> None:
+    """Raise what LiteLLM answers to parameters that it cannot work with."""
+    group = str(body.get("model"))
+    response_format = body.get("response_format")
+    if response_format is not None and not isinstance(response_format, dict):
+        raise _internal(f"Unsupported response_format type - {response_format}", group)
+    name = model.target.partition("/")[2] or model.target
+    refused = [
+        parameter
+        for parameter in ("response_format", "reasoning_effort")
+        if body.get(parameter) is not None and name in WITHOUT_RESPONSE_FORMAT
+    ]
+    if refused:
+        raise _unsupported(refused, name, group)
+    _check_messages(body.get("messages"), group)
+    n = body.get("n")
+    if n is not None and not isinstance(n, int):
+        kind = type(n).__name__
+        problem = f"'{kind}' object cannot be interpreted as an integer"
+        if model.is_canned:
+            problem = f"Mock completion response failed - {problem}"
+        raise _internal(problem, group)
+
+
+def _check_messages(messages: Any, group: str) -> None:
+    if not isinstance(messages, (list, str, dict)):
+        raise _internal(f"'{type(messages).__name__}' object is not iterable", group)
+    for message in messages:
+        if not isinstance(message, dict):
+            kind = type(message).__name__
+            raise wire.failed(
+                400,
+                "Invalid request format: litellm.APIConnectionError: APIConnectionError: "
+                f"OpenAIException - '{kind}' object has no attribute 'get'",
+                group,
+                "invalid_request_error",
+            )
+        content = message.get("content")
+        if isinstance(content, (bool, int, float)):
+            raise _internal(f"'{type(content).__name__}' object is not iterable", group)
+
+
+def _internal(problem: str, group: str) -> ProxyError:
+    message = f"litellm.APIConnectionError: APIConnectionError: OpenAIException - {problem}"
+    return wire.failed(500, message, group, "internal_server_error")
+
+
+def _unsupported(parameters: list[str], name: str, group: str) -> ProxyError:
+    message = (
+        f"litellm.UnsupportedParamsError: openai does not support parameters: {parameters}, "
+        f"for model={name}. To drop these, set `litellm.drop_params=True` or for proxy:\n\n"
+        "`litellm_settings:\n drop_params: true`\n. \n If you want to use these params "
+        f"dynamically send allowed_openai_params={parameters} in your request."
+    )
+    return wire.failed(400, message, group, "invalid_request_error")
+
+
+async def on_demand(model: Model, group: str, *, is_stream: bool) -> None:
+    """Raise the failure that the model's ``mock_response`` or ``mock_timeout`` asks for."""
+    params = model.params
+    if params.get("mock_timeout") is True and params.get("timeout") is not None:
+        timeout = float(params["timeout"])
+        await asyncio.sleep(timeout)
+        raise wire.failed(
+            408,
+            "litellm.Timeout: This is a mock timeout error\n\n"
+            f"Deployment Info: request_timeout: None\ntimeout: {timeout}",
+            group,
+            "invalid_request_error",
+        )
+    wanted = model.mock_response
+    if not isinstance(wanted, str):
+        return
+    if wanted == "litellm.RateLimitError":
+        message = "litellm.RateLimitError: this is a mock rate limit error"
+        raise wire.failed(429, message, group, "throttling_error")
+    if wanted == "litellm.InternalServerError":
+        message = "litellm.InternalServerError: this is a mock internal server error"
+        raise wire.failed(500, message, group, "internal_server_error")
+    if wanted == "litellm.ContextWindowExceededError":
+        message = (
+            "litellm.ContextWindowExceededError: litellm.BadRequestError: "
+            f"this is a mock context window exceeded error\nmodel={group}. "
+            "context_window_fallbacks=None. fallbacks=None.\n\nSet 'context_window_fallback' - "
+            "https://docs.litellm.ai/docs/routing#fallbacks"
+        )
+        raise wire.failed(400, message, group, "invalid_request_error")
+    if wanted.startswith("Exception: content_filter_policy"):
+        message = f"litellm.BadRequestError: OpenAIException - litellm.MockException: {wanted}"
+        raise wire.failed(400, message, group, "invalid_request_error")
+    if wanted.startswith("Exception: mock_streaming_error"):
+        message = (
+            "litellm.APIError: APIError: OpenAIException - litellm.MockException: "
+            "This is a mock error raised mid-stream"
+        )
+        if is_stream:  # the stream's first piece fails, so that plain JSON still goes out
+            raise ProxyError(529, message, None)
+        raise wire.failed(529, message, group, "internal_server_error")

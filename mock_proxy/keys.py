@@ -1,0 +1,242 @@
+"""Virtual keys: what each may do, and what it has spent.
+
+Kept in memory. A key is known by the SHA-256 of its text, as in LiteLLM, so that the text
+itself is nowhere stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any, Literal
+
+WINDOW = timedelta(seconds=60)
+"""Requests and tokens are counted over this time, from the first request in it."""
+
+ALL_MODELS = {"all-proxy-models", "all-team-models"}
+REMEMBERED_CONVERSATIONS = 10_000
+
+LimitKind = Literal["requests", "max_parallel_requests", "tokens"]
+
+
+def now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def digest(key: str) -> str:
+    """The name a key goes by: the SHA-256 of its text, 64 hex digits."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def masked(key: str) -> str:
+    """``sk-...1234``; no end of a key that is shorter than 16 characters."""
+    return f"sk-...{key[-4:]}" if len(key) >= 16 else "sk-..."
+
+
+@dataclass(frozen=True)
+class OverLimit(Exception):
+    """A limit that the next request would exceed."""
+
+    scope: str
+    """``api_key`` or ``model_per_key``."""
+    name: str
+    kind: LimitKind
+    limit: int
+
+
+@dataclass
+class Meter:
+    """What one limit's scope (a key, or a key with one model) has used in its window."""
+
+    started: datetime = field(default_factory=now)
+    requests: int = 0
+    tokens: int = 0
+    unsettled: int = 0
+    """Tokens used beyond those reserved, not yet counted."""
+
+    def refresh(self, time: datetime) -> None:
+        if time - self.started >= WINDOW:
+            self.started, self.requests, self.tokens, self.unsettled = time, 0, 0, 0
+
+
+@dataclass
+class Key:
+    """A virtual key. Money in USD; limits None where there is none."""
+
+    token: str
+    key_name: str
+    key_alias: str | None = None
+    models: list[str] = field(default_factory=list)
+    spend: float = 0.0
+    max_budget: float | None = None
+    budget_duration: str | None = None
+    budget_reset_at: datetime | None = None
+    rpm_limit: int | None = None
+    tpm_limit: int | None = None
+    max_parallel_requests: int | None = None
+    model_rpm_limit: dict[str, int] = field(default_factory=dict)
+    model_tpm_limit: dict[str, int] = field(default_factory=dict)
+    expires: datetime | None = None
+    blocked: bool | None = None
+    allowed_routes: list[str] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    other: dict[str, Any] = field(default_factory=dict)
+    """Settings that LiteLLM keeps for a key and that change nothing here, such as a team."""
+    created_at: datetime = field(default_factory=now)
+    updated_at: datetime = field(default_factory=now)
+    settings_updated_at: datetime | None = None
+    is_master: bool = False
+
+    in_flight: int = 0
+    meters: dict[str, Meter] = field(default_factory=dict)
+    asked: OrderedDict[str, int] = field(default_factory=OrderedDict)
+
+    def may_use(self, model: str) -> bool:
+        """Whether the key's models include this one; an empty list includes all."""
+        if not self.models or ALL_MODELS & set(self.models):
+            return True
+        return any(
+            model == m or (m.endswith("*") and model.startswith(m[:-1])) for m in self.models
+        )
+
+    def is_over_budget(self) -> bool:
+        if self.budget_reset_at is not None and now() >= self.budget_reset_at:
+            self.spend = 0.0
+            self.budget_reset_at = now() + duration(self.budget_duration or "30d")
+        return self.max_budget is not None and self.spend >= self.max_budget
+
+    def has_expired(self) -> bool:
+        return self.expires is not None and self.expires < now()
+
+    def times_asked(self, conversation: str) -> int:
+        """How often this key has sent this conversation, this time included: 1, 2, …"""
+        nth = self.asked.pop(conversation, 0) + 1
+        self.asked[conversation] = nth
+        if len(self.asked) > REMEMBERED_CONVERSATIONS:
+            self.asked.popitem(last=False)
+        return nth
+
+    def admit(self, model: str, reserve: int) -> Admission:
+        """Count one request against the key's limits, or raise OverLimit.
+
+        ``reserve`` tokens are taken at once and settled by ``Admission.close``. LiteLLM
+        1.106.2 settles after the answer has left, so the next request is still judged by
+        the reservation alone: with a limit of 40 and 30 tokens a call, the third call fails.
+        """
+        scopes: list[tuple[str, str, int | None, int | None]] = [
+            ("api_key", self.token, self.rpm_limit, self.tpm_limit),
+            (
+                "model_per_key",
+                f"{self.token}:{model}",
+                self.model_rpm_limit.get(model),
+                self.model_tpm_limit.get(model),
+            ),
+        ]
+        scopes = [s for s in scopes if s[2] is not None or s[3] is not None]
+        time = now()
+        for scope, name, requests, _ in scopes:
+            meter = self.meters.setdefault(scope + name, Meter())
+            meter.refresh(time)
+            if requests is not None and meter.requests + 1 > requests:
+                raise OverLimit(scope, name, "requests", requests)
+        parallel = self.max_parallel_requests
+        if parallel is not None and self.in_flight + 1 > parallel:
+            raise OverLimit("api_key", self.token, "max_parallel_requests", parallel)
+        for scope, name, _, tokens in scopes:
+            if tokens is not None and self.meters[scope + name].tokens + reserve > tokens:
+                raise OverLimit(scope, name, "tokens", tokens)
+        remaining: dict[str, tuple[int, int]] = {}
+        meters = []
+        for scope, name, requests, _ in scopes:
+            meter = self.meters[scope + name]
+            meters.append(meter)
+            meter.requests += 1
+            meter.tokens += reserve
+            if scope == "api_key" and requests is not None:
+                remaining["requests"] = (requests - meter.requests, requests)
+        self.in_flight += 1
+        if parallel is not None:
+            remaining["max_parallel_requests"] = (parallel - self.in_flight, parallel)
+        if self.tpm_limit is not None:
+            used = self.meters["api_key" + self.token].tokens
+            remaining["tokens"] = (self.tpm_limit - used, self.tpm_limit)
+        for meter in meters:
+            meter.tokens += meter.unsettled
+            meter.unsettled = 0
+        return Admission(self, meters, reserve, remaining)
+
+
+@dataclass
+class Admission:
+    """One request that was let in, until its answer is complete."""
+
+    key: Key
+    meters: list[Meter]
+    reserved: int
+    remaining: dict[str, tuple[int, int]]
+    """Per limit of the key: what remains, and the limit."""
+    is_open: bool = True
+
+    def close(self, tokens: int = 0, cost: float = 0.0) -> None:
+        """Settle: the tokens really used, and their cost in USD. A second call does nothing."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        self.key.in_flight -= 1
+        if not self.key.is_master:
+            self.key.spend += cost
+        for meter in self.meters:
+            meter.unsettled += tokens - self.reserved
+
+
+class KeyStore:
+    """All keys, by the SHA-256 of their text."""
+
+    def __init__(self, master_key: str) -> None:
+        self._keys: dict[str, Key] = {}
+        self.master_key = master_key
+        self.master = Key(digest(master_key), masked(master_key), is_master=True)
+
+    def find(self, key: str) -> Key | None:
+        """The key of this text, or of this SHA-256."""
+        if key.startswith("sk-"):
+            if secrets.compare_digest(key.encode(), self.master_key.encode()):
+                return self.master
+            return self._keys.get(digest(key))
+        return self._keys.get(key)
+
+    def add(self, text: str | None = None, **settings: Any) -> tuple[str, Key]:
+        """Make a key; returns its text and the key."""
+        text = text or "sk-" + secrets.token_urlsafe(16)
+        key = Key(digest(text), masked(text), **settings)
+        self._keys[key.token] = key
+        return text, key
+
+    def remove(self, key: Key) -> None:
+        self._keys.pop(key.token, None)
+
+    def has_alias(self, alias: str) -> bool:
+        return any(key.key_alias == alias for key in self)
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(list(self._keys.values()))
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+DURATION = re.compile(r"(\d+)(mo|[smhdw])")
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "mo": 2_592_000}
+
+
+def duration(text: str) -> timedelta:
+    """``30s``, ``15m``, ``2h``, ``7d``, ``1w``, ``1mo`` as a length of time; else ValueError."""
+    match = DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError("Invalid duration format")
+    return timedelta(seconds=int(match[1]) * UNITS[match[2]])

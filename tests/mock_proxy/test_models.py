@@ -1,0 +1,54 @@
+"""``/models``: what a key may use."""
+
+GPT_4 = {
+    "id": "gpt-4",
+    "object": "model",
+    "created": 1677610602,
+    "owned_by": "openai",
+    "mode": "chat",
+    "max_input_tokens": 8192,
+    "max_output_tokens": 4096,
+}
+
+
+def test_models_are_listed_in_the_files_order(client):
+    answer = client.get("/models").json()
+    assert answer["object"] == "list"
+    assert [model["id"] for model in answer["data"]] == [
+        "gpt-4",
+        "gpt-4.1",
+        "gpt-4o-mini",
+        "Llama-3.3-70B-Instruct",
+        "text-embedding-ada-002",
+    ]
+    assert answer["data"][0] == GPT_4
+
+
+def test_model_that_the_price_table_lacks_is_listed_plainly(client):
+    listed = {model["id"]: model for model in client.get("/models").json()["data"]}
+    assert list(listed["Llama-3.3-70B-Instruct"]) == ["id", "object", "created", "owned_by"]
+
+
+def test_v1_lists_the_same(client):
+    assert client.get("/v1/models").json() == client.get("/models").json()
+
+
+def test_one_model(client):
+    assert client.get("/v1/models/gpt-4").json() == GPT_4
+
+
+def test_unknown_model_is_not_found(client):
+    response = client.get("/v1/models/nope")
+    assert response.status_code == 404
+    assert response.json() == {"detail": "The model `nope` does not exist or is not accessible"}
+
+
+def test_restricted_key_sees_its_models_only(proxy, client):
+    client.headers["Authorization"] = "Bearer " + proxy.new_key(models=["gpt-4"])
+    assert client.get("/models").json()["data"] == [GPT_4]
+    assert client.get("/v1/models/gpt-4.1").status_code == 404
+
+
+def test_metadata_is_added_on_request(client):
+    listed = client.get("/models", params={"include_metadata": "true"}).json()["data"]
+    assert listed[0] == {**GPT_4, "metadata": {"fallbacks": []}}
