@@ -1,0 +1,14 @@
+"""The lesson's own environment: pages run against the practice proxy."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lesson.practice import practice_environment
+from lesson_runner.verify import EnvironmentFor
+
+
+@pytest.fixture(scope="session")
+def lesson_environment() -> Iterator[EnvironmentFor]:
+    with practice_environment() as environment:
+        yield environment

@@ -1,0 +1,1 @@
+"""The `lesson` command: a module per subcommand; it joins `lesson_runner` and `mock_proxy`."""

@@ -1,0 +1,19 @@
+"""The practice proxy as the environment of a lesson's code."""
+
+import contextlib
+from collections.abc import Iterator
+
+from lesson_runner.verify import EnvironmentFor
+from mock_proxy.server import running
+
+
+@contextlib.contextmanager
+def practice_environment() -> Iterator[EnvironmentFor]:
+    """One proxy on a free port; a fresh key, with counters of its own, for every notebook."""
+    with running() as proxy:
+
+        def environment(path: str, language: str) -> dict[str, str]:
+            key = proxy.new_key(alias=f"{path} {language}")
+            return {"LITELLM_BASE_URL": proxy.url, "LITELLM_API_KEY": key}
+
+        yield environment

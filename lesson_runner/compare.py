@@ -1,0 +1,176 @@
+"""Shown text and actual text → agreement or the difference between them. Pure functions."""
+
+import difflib
+import doctest
+import json
+import re
+from typing import Any
+
+ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+OVERWRITTEN = re.compile(r"[^\n]*\r(?![\n\r]|$)", re.MULTILINE)
+ANYTHING = "..."
+
+# Everything that doctest would forgive on its own is switched off; only `...` stays.
+_FLAGS = doctest.ELLIPSIS | doctest.DONT_ACCEPT_TRUE_FOR_1 | doctest.DONT_ACCEPT_BLANKLINE
+
+
+def plain(text: str) -> str:
+    """Text as a person sees it: no colours, nothing that a progress bar wrote over."""
+    text = ANSI.sub("", text).replace("\r\n", "\n")
+    return OVERWRITTEN.sub("", text).replace("\r", "")
+
+
+def normal(text: str) -> str:
+    """Text without trailing blanks and empty lines at its end; empty, or ends with a line break."""
+    lines = [line.rstrip() for line in plain(text).split("\n")]
+    while lines and not lines[-1]:
+        lines.pop()
+    return "".join(f"{line}\n" for line in lines)
+
+
+def matches(shown: str, actual: str) -> bool:
+    """Whether they agree but for trailing blanks; `...` in `shown` stands for any text."""
+    want, got = normal(shown), normal(actual)
+    return want == got or doctest.OutputChecker().check_output(want, got, _FLAGS)
+
+
+def difference(shown: str, actual: str, name: str = "the page shows") -> str:
+    """A unified difference, empty where they agree."""
+    if matches(shown, actual):
+        return ""
+    want, got = normal(shown).splitlines(), normal(actual).splitlines()
+    # Lines that agree through `...` are context, not differences.
+    agreed = {line: _agreeing(line, got) for line in want if ANYTHING in line}
+    settled = [agreed.get(line) or line for line in want]
+    want = want if settled == got else settled
+    diff = difflib.unified_diff(want, got, name, "the block prints", lineterm="", n=2)
+    return "\n".join(diff)
+
+
+def _agreeing(pattern: str, lines: list[str]) -> str | None:
+    return next((line for line in lines if pattern != ANYTHING and matches(pattern, line)), None)
+
+
+def binary_character(text: str) -> str | None:
+    """The first character that no text has, such as NUL, or what a byte that is no UTF-8 became."""
+    match = re.search(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd]", text)
+    return match[0] if match else None
+
+
+def merge_text(shown: str, actual: str) -> str:
+    """`actual`, but with each `...` of `shown` kept where what it stands for still fits."""
+    if matches(shown, actual):
+        return shown
+    want, got = normal(shown).splitlines(), normal(actual).splitlines()
+    if ANYTHING not in shown or len(want) * len(got) > 1_000_000:
+        return normal(actual)
+    merged: list[str] = []
+    start_want = start_got = 0
+    for at_want, at_got in [*_anchors(want, got), (len(want), len(got))]:
+        merged += _merge_between(want[start_want:at_want], got[start_got:at_got])
+        merged += want[at_want : at_want + 1]
+        start_want, start_got = at_want + 1, at_got + 1
+    text = "".join(f"{line}\n" for line in merged)
+    return text if matches(text, actual) else normal(actual)
+
+
+def _anchors(want: list[str], got: list[str]) -> list[tuple[int, int]]:
+    """Pairs of lines that agree: the longest common subsequence, `...` inside lines included."""
+    best = [[0] * (len(got) + 1) for _ in range(len(want) + 1)]
+    for i in range(len(want) - 1, -1, -1):
+        for j in range(len(got) - 1, -1, -1):
+            agree = want[i] != ANYTHING and matches(want[i], got[j])
+            best[i][j] = max(best[i + 1][j], best[i][j + 1], best[i + 1][j + 1] + 1 if agree else 0)
+    pairs: list[tuple[int, int]] = []
+    i = j = 0
+    while i < len(want) and j < len(got):
+        if best[i][j] == best[i + 1][j]:
+            i += 1
+        elif best[i][j] == best[i][j + 1]:
+            j += 1
+        else:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+    return pairs
+
+
+def _merge_between(want: list[str], got: list[str]) -> list[str]:
+    """Lines between two anchors: changed lines are replaced around the one `...` line."""
+    if want.count(ANYTHING) != 1:
+        return got
+    before = want.index(ANYTHING)
+    after = len(want) - before - 1
+    if before + after > len(got):
+        return got
+    return [*got[:before], ANYTHING, *got[len(got) - after :]]
+
+
+# JSON
+
+
+def json_difference(shown: Any, actual: Any, place: str = "") -> str:
+    """Where two JSON values first differ, empty where they agree.
+
+    `"..."` in `shown` stands for any value, as last item of a list for any number of further
+    items, as a key for any further keys.
+    """
+    here = place or "the answer"
+    if shown == ANYTHING:
+        return ""
+    if isinstance(shown, dict) and isinstance(actual, dict):
+        return _object_difference(shown, actual, place)
+    if isinstance(shown, list) and isinstance(actual, list):
+        open_end = bool(shown) and shown[-1] == ANYTHING
+        items = shown[:-1] if open_end else shown
+        if len(actual) < len(items) or (len(actual) > len(items) and not open_end):
+            return f"{here} has {len(actual)} items, the page shows {len(items)}"
+        found = (
+            json_difference(want, got, f"{place}[{index}]")
+            for index, (want, got) in enumerate(zip(items, actual, strict=False))
+        )
+        return next(filter(None, found), "")
+    # Python takes True for 1; JSON does not.
+    if isinstance(shown, bool) == isinstance(actual, bool) and shown == actual:
+        return ""
+    return f"{here} is {_short(actual)}, the page shows {_short(shown)}"
+
+
+def _object_difference(shown: dict[str, Any], actual: dict[str, Any], place: str) -> str:
+    here = place or "the answer"
+    for key, want in shown.items():
+        if key == ANYTHING:
+            continue
+        if key not in actual:
+            return f'{here} has no "{key}", which the page shows'
+        if found := json_difference(want, actual[key], f"{place}.{key}" if place else key):
+            return found
+    more = [key for key in actual if key not in shown]
+    if more and ANYTHING not in shown:
+        return f'{here} has "{more[0]}", which the page does not show'
+    return ""
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def merge_json(shown: Any, actual: Any) -> Any:
+    """`actual`, but with `"..."` kept wherever `shown` has it, and `shown`'s order of keys."""
+    if shown == ANYTHING:
+        return shown
+    if isinstance(shown, dict) and isinstance(actual, dict):
+        kept = {
+            key: merge_json(want, actual[key]) if key in actual else want
+            for key, want in shown.items()
+            if key in actual or key == ANYTHING
+        }
+        more = {} if ANYTHING in shown else actual
+        return kept | {key: value for key, value in more.items() if key not in kept}
+    if isinstance(shown, list) and isinstance(actual, list):
+        if not shown or shown[-1] != ANYTHING:
+            pairs = [merge_json(w, g) for w, g in zip(shown, actual, strict=False)]
+            return pairs + actual[len(pairs) :]
+        head = [merge_json(w, g) for w, g in zip(shown[:-1], actual, strict=False)]
+        return [*head, ANYTHING]
+    return actual

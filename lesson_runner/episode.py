@@ -1,0 +1,451 @@
+"""A page of a lesson (Markdown text) → `Episode`: its blocks, and what the page says of each.
+
+`CONTRIBUTING.md` describes what a page can say. Whatever this module does not know becomes a
+`Problem` with its line, never a block that is silently left out.
+"""
+
+import difflib
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import yaml
+from pygments.lexers import find_lexer_class_by_name
+from pygments.util import ClassNotFound
+
+from lesson_runner import fences
+from lesson_runner.fences import Comment, DivClose, DivOpen, Element, Fence, Heading, Image, Text
+from lesson_runner.starter import starter_code_problem
+
+Role = Literal["run", "exercise", "not run", "data", "response"]
+
+LANGUAGES = ("python", "r", "bash")
+"""The languages that run, in the order of every report."""
+
+ALIASES = {"py": "python", "python3": "python", "sh": "bash", "shell": "bash"}
+
+DATA_LANGUAGES = {
+    "csv",
+    "jsonl",
+    "mermaid",
+    "message",
+    "plain",
+    "plaintext",
+    "tsv",
+    "txt",
+    "warning",
+}
+"""Fence languages that show data and that Pygments has no lexer for."""
+
+DIRECTIVES = ("not run", "response", "practice proxy only")
+
+TABS = {"tab", "group-tab"}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something in a page that has no meaning; `message` says the way out."""
+
+    path: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An `output`, `error` or `json` fence: what the page shows for a block."""
+
+    kind: Literal["output", "error", "json"]
+    fence: Fence
+
+    @property
+    def line(self) -> int:
+        return self.fence.line
+
+    @property
+    def text(self) -> str:
+        return self.fence.text
+
+
+@dataclass(frozen=True)
+class Request:
+    """The HTTP request whose answer a `json` fence shows."""
+
+    method: str
+    path: str
+    body: str | None = None
+    with_key: bool = True
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The image after a block that draws: `source` is relative to the page."""
+
+    line: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fence that is code or data.
+
+    `line` is the line of the opening fence, from 1; the first line of `source` is the next.
+    `div` names the divs around it from the outside in, `tab` the heading of its tab.
+    """
+
+    path: str
+    line: int
+    language: str
+    source: str
+    role: Role
+    div: tuple[str, ...] = ()
+    tab: str | None = None
+    reason: str = ""
+    practice_only: str = ""
+    shown: tuple[Shown, ...] = ()
+    figure: Figure | None = None
+    request: Request | None = None
+    fence: Fence | None = None
+
+    def shows(self, kind: str) -> Shown | None:
+        return next((shown for shown in self.shown if shown.kind == kind), None)
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A page as read. `path` is relative to the lesson's root, with forward slashes."""
+
+    path: str
+    title: str
+    text: str
+    elements: tuple[Element, ...]
+    blocks: tuple[Block, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def name(self) -> str:
+        return self.path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that have a block to run."""
+        present = {block.language for block in self.blocks if block.role == "run"}
+        return tuple(language for language in LANGUAGES if language in present)
+
+    def to_run(self, language: str) -> tuple[Block, ...]:
+        return tuple(b for b in self.blocks if b.role == "run" and b.language == language)
+
+    @property
+    def responses(self) -> tuple[Block, ...]:
+        return tuple(block for block in self.blocks if block.role == "response")
+
+
+def read_episode(path: str, text: str) -> Episode:
+    """Read one page. Never raises for what the page says: see `Episode.problems`."""
+    text = text.removeprefix("\ufeff")
+    elements = fences.read_elements(text)
+    reader = _Reader(path)
+    for element in elements:
+        reader.read(element)
+    reader.finish()
+    title = _title(path, text, reader)
+    problems = tuple(sorted(reader.problems, key=lambda problem: problem.line))
+    return Episode(path, title, text, tuple(elements), tuple(reader.blocks), problems)
+
+
+def _title(path: str, text: str, reader: "_Reader") -> str:
+    try:
+        matter = yaml.safe_load(fences.front_matter(text))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 2 if mark else 1
+        reader.problem(
+            line, f"the front matter is not valid YAML: {getattr(error, 'problem', error)}"
+        )
+        matter = None
+    title = matter.get("title") if isinstance(matter, dict) else None
+    return str(title) if title else path.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
+class _Info:
+    """The info string of a fence: ```` ```python title="x" ````, ```` ```{.r .exercise} ````."""
+
+    language: str
+    exercise: bool
+    off: str  # the chunk option that switches a knitr chunk off, "" where there is none
+    strange: str  # a word that looks like a misspelt `exercise`
+
+
+def read_info(info: str) -> _Info:
+    braces = re.fullmatch(r"\{(.*)\}", info)
+    inner = braces[1] if braces else info.replace("{", " ").replace("}", " ")
+    words = [word for word in re.split(r"[\s,]+", inner.strip()) if word]
+    first = words[0].lstrip(".").lower() if words else ""
+    language = ALIASES.get(first, first)
+    rest = [word.lstrip(".").lower() for word in words[1:] if "=" not in word and "#" not in word]
+    off = re.search(r"\beval\s*=\s*(F|FALSE|false)\b", inner)
+    close = [
+        w for w in rest if w != "exercise" and difflib.get_close_matches(w, ["exercise"], 1, 0.8)
+    ]
+    return _Info(language, "exercise" in rest, off[0] if off else "", close[0] if close else "")
+
+
+def is_data_language(language: str) -> bool:
+    """Whether a fence of this language shows data: any language that a highlighter knows."""
+    if language == "" or language in DATA_LANGUAGES or language.startswith("="):
+        return True
+    try:
+        find_lexer_class_by_name(language)
+    except ClassNotFound:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class _Div:
+    """An open div; in a `group-tab`, also the heading of the tab."""
+
+    line: int
+    name: str
+    tab: str | None = None
+    tab_line: tuple[int, ...] = ()
+
+
+class _Reader:
+    """Walks through the elements of one page and keeps where it stands."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.blocks: list[Block] = []
+        self.problems: list[Problem] = []
+        self.divs: list[_Div] = []
+        self.directives: list[tuple[int, str, str]] = []  # line, name, what it says
+        self.places: list[tuple[int, ...]] = []  # of each block: lines that open its containers
+        self.adjacent = False  # only shown fences stand between the last block and here
+
+    def problem(self, line: int, message: str) -> None:
+        self.problems.append(Problem(self.path, line, message))
+
+    def read(self, element: Element) -> None:
+        if self.directives and not isinstance(element, Fence | Comment):
+            self.unused_directives()
+        match element:
+            case Fence():
+                self.read_fence(element)
+                return
+            case Comment():
+                self.read_comment(element)
+                return
+            case DivOpen():
+                self.divs.append(_Div(element.line, element.name))
+            case DivClose():
+                del self.divs[-1:]
+            case Heading():
+                if self.divs and self.divs[-1].name in TABS:
+                    self.divs[-1] = replace(
+                        self.divs[-1], tab=element.text, tab_line=(element.line,)
+                    )
+            case Image():
+                self.read_image(element)
+            case Text():
+                self.refuse_swallowed_fence(element)
+        self.adjacent = False
+
+    def finish(self) -> None:
+        self.unused_directives()
+
+    # Comments
+
+    def read_comment(self, comment: Comment) -> None:
+        name, colon, rest = comment.text.partition(":")
+        name = re.sub(r"[\s_-]+", " ", name.strip().lower())
+        says = re.sub(r"\s*\n\s*", " ", rest.strip())
+        if name in DIRECTIVES:
+            if not colon or not says:
+                self.problem(
+                    comment.line,
+                    f"`<!-- {name} -->` needs what it is about: `<!-- {name}: … -->`",
+                )
+            self.directives.append((comment.line, name, says))
+        elif colon and (near := difflib.get_close_matches(name, DIRECTIVES, 1, 0.75)):
+            self.problem(comment.line, f"unknown directive `{name}`: did you mean `{near[0]}`?")
+
+    def unused_directives(self) -> None:
+        for line, name, _ in self.directives:
+            self.problem(
+                line, f"`<!-- {name}: … -->` fits no fence: put it on the line above the fence"
+            )
+        self.directives = []
+
+    def take_directives(self) -> dict[str, str]:
+        taken = {name: says for _, name, says in self.directives}
+        self.directives = []
+        return taken
+
+    # Fences
+
+    def read_fence(self, fence: Fence) -> None:
+        info = read_info(fence.info)
+        lines = {name: line for line, name, _ in self.directives}
+        directives = self.take_directives()
+        if not fence.closed:
+            self.problem(fence.line, f"this fence is never closed: end it with {fence.marker}")
+        if info.language in ("output", "error"):
+            self.misplaced(lines, ())
+            self.read_shown(fence, "output" if info.language == "output" else "error")
+        elif info.language in LANGUAGES:
+            self.misplaced(lines, ("not run", "practice proxy only"))
+            self.read_code(fence, info, directives)
+        elif info.language == "json" and "response" in directives:
+            self.misplaced(lines, ("response", "practice proxy only"))
+            self.read_response(fence, directives, lines["response"])
+        elif is_data_language(info.language):
+            self.misplaced(lines, ())
+            self.add(
+                fence, Block(self.path, fence.line, info.language or "text", fence.text, "data")
+            )
+        else:
+            self.unknown_language(fence, info.language)
+
+    def misplaced(self, lines: dict[str, int], fitting: tuple[str, ...]) -> None:
+        for name, line in lines.items():
+            if name not in fitting:
+                wanted = "a `json` fence" if name == "response" else "a block that runs"
+                self.problem(line, f"`<!-- {name}: … -->` belongs above {wanted}")
+
+    def read_code(self, fence: Fence, info: _Info, directives: dict[str, str]) -> None:
+        block = Block(self.path, fence.line, info.language, fence.text, "run")
+        block = replace(block, practice_only=directives.get("practice proxy only", ""))
+        if info.strange:
+            self.problem(fence.line, f"unknown class `{info.strange}`: did you mean `exercise`?")
+        if "not run" in directives:
+            block = replace(block, role="not run", reason=directives["not run"])
+        elif info.off:
+            block = replace(block, role="not run", reason=f"chunk option {info.off}")
+        elif info.exercise:
+            block = replace(block, role="exercise", reason="starter code")
+            if fault := starter_code_problem(fence.text, info.language):
+                offset, message = fault
+                self.problem(fence.line + offset, f"starter code: {message}")
+        elif not fence.text.strip():
+            self.problem(fence.line, "this block is empty: there is nothing to run")
+        self.add(fence, block)
+
+    def read_response(self, fence: Fence, directives: dict[str, str], line: int) -> None:
+        request = read_request(directives["response"])
+        if isinstance(request, str):
+            self.problem(line, request)
+            return
+        try:
+            json.loads(fence.text or "null")
+        except json.JSONDecodeError as error:
+            self.problem(fence.line + error.lineno, f"this is not JSON: {error.msg}")
+        block = Block(
+            self.path,
+            fence.line,
+            "json",
+            fence.text,
+            "response",
+            request=request,
+            practice_only=directives.get("practice proxy only", ""),
+            shown=(Shown("json", fence),),
+        )
+        self.add(fence, block)
+        self.adjacent = False
+
+    def read_shown(self, fence: Fence, kind: Literal["output", "error"]) -> None:
+        """Attach an `output` or `error` fence to the block before it."""
+        block = self.last_code_block()
+        if block is None:
+            self.problem(
+                fence.line,
+                f"this `{kind}` fence follows no block that runs: put it after the block, "
+                "in the same div or tab, or show it as `text`",
+            )
+            return
+        if block.shows(kind):
+            self.problem(
+                fence.line, f"the block at line {block.line} has an `{kind}` fence already"
+            )
+            return
+        position = len(self.blocks) - 1
+        while self.blocks[position] is not block:
+            position -= 1
+        self.blocks[position] = replace(block, shown=(*block.shown, Shown(kind, fence)))
+        self.adjacent = True
+
+    def last_code_block(self) -> Block | None:
+        """The code block that a shown fence, standing here, is about.
+
+        It is the last one before, data aside, and stands in the same div and tab or around them:
+        a solution may show the output of its challenge, a tab never that of another tab.
+        """
+        for block, place in zip(reversed(self.blocks), reversed(self.places), strict=True):
+            if block.role in ("run", "not run"):
+                return block if self.place()[: len(place)] == place else None
+            if block.role == "exercise":
+                return None
+        return None
+
+    def read_image(self, image: Image) -> None:
+        block = self.last_code_block()
+        is_plot = image.source.startswith("fig/") and image.source.lower().endswith(".png")
+        if self.adjacent and is_plot and block and block.role == "run" and block.language != "bash":
+            position = self.blocks.index(block)
+            self.blocks[position] = replace(block, figure=Figure(image.line, image.source))
+
+    def unknown_language(self, fence: Fence, language: str) -> None:
+        known = [*LANGUAGES, *ALIASES, "output", "error", "json", *DATA_LANGUAGES]
+        near = difflib.get_close_matches(language, known, 1)
+        hint = f"did you mean `{near[0]}`?" if near else "use `text` to show it as it is"
+        self.problem(fence.line, f"unknown fence language `{language}`: {hint}")
+
+    def refuse_swallowed_fence(self, text: Text) -> None:
+        """Code that another Markdown reader would run must not be text to this one."""
+        if text.kind == "paragraph":
+            return
+        for offset, line in enumerate(text.content.split("\n")):
+            match = re.match(r"\s*(?:```+|~~~+)\s*(\S.*)$", line)
+            if match and read_info(match[1]).language in LANGUAGES:
+                where = (
+                    "inside raw HTML: leave a blank line before it"
+                    if text.kind == "html"
+                    else "indented so far that it is text: indent it as the text of its list item"
+                )
+                self.problem(text.line + offset, f"this fence stands {where}")
+                return
+
+    def place(self) -> tuple[int, ...]:
+        """The lines that open the divs and tabs around here, from the outside in."""
+        return tuple(line for div in self.divs for line in (div.line, *div.tab_line))
+
+    def add(self, fence: Fence, block: Block) -> None:
+        div = tuple(div.name for div in self.divs)
+        tab = next((div.tab for div in reversed(self.divs) if div.tab is not None), None)
+        self.blocks.append(replace(block, div=div, tab=tab, fence=fence))
+        self.places.append(self.place())
+        self.adjacent = True
+
+
+def read_request(says: str) -> Request | str:
+    """`GET /models`, `GET /models without key`, `POST /x {"json": 1}` → Request, or the fault."""
+    match = re.fullmatch(
+        r"(?P<method>[A-Z]+) (?P<path>/\S*)(?P<no_key> without (?:a )?key)?(?: (?P<body>[\[{].*))?",
+        says,
+    )
+    if match is None:
+        return (
+            f"`response: {says}` is not a request: write `GET /path`, `GET /path without key` "
+            'or `POST /path {"a JSON": "body"}`'
+        )
+    if match["body"]:
+        try:
+            json.loads(match["body"])
+        except json.JSONDecodeError as error:
+            return f"the body of `response: {says}` is not JSON: {error.msg}"
+    return Request(match["method"], match["path"], match["body"], match["no_key"] is None)

@@ -1,0 +1,306 @@
+"""Notebook, environment → what happened in each block. The edge to nbclient and the kernels."""
+
+import asyncio
+import base64
+import contextlib
+import os
+import re
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import DeadKernelError
+from nbformat import NotebookNode
+
+from lesson_runner.compare import plain
+from lesson_runner.episode import Block, Episode
+from lesson_runner.gate import Gate, open_gate
+from lesson_runner.kernels import INSIDE, Kernel, kernel_environment, kernel_manager, prepare_folder
+from lesson_runner.notebook import to_notebook
+
+TIME_IS_UP = "TimeIsUp"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`seconds` per block, `characters` of output per block, `start` seconds for a kernel."""
+
+    seconds: float = 60.0
+    characters: int = 1_000_000
+    start: float = 60.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a block raised. `text` is what an `error` fence shows; `line` is the page's, or 0."""
+
+    name: str
+    text: str
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What happened when a block ran.
+
+    `output` is stdout and the values of expressions in the order they came; `printed` everything
+    printed, stderr included. `ended` says why nothing after this block could run.
+    """
+
+    block: Block
+    output: str = ""
+    printed: str = ""
+    failure: Failure | None = None
+    images: tuple[bytes, ...] = ()
+    seconds: float = 0.0
+    ended: str = ""
+    refused_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """All blocks of one language of one page, as far as they were reached."""
+
+    executions: tuple[Execution, ...]
+    start_problem: str = ""
+    seconds: float = 0.0
+
+
+class _PageClient(NotebookClient):
+    """Stops a block that prints without end; keeps each reply of the kernel."""
+
+    def __init__(self, notebook: NotebookNode, limits: Limits, **options: Any) -> None:
+        super().__init__(notebook, on_cell_executed=self.keep_reply, **options)
+        self.limits = limits
+        self.start_next_cell()
+
+    def start_next_cell(self) -> None:
+        self.characters = 0
+        self.flooded = False
+        self.reply: dict[str, Any] = {}
+
+    def keep_reply(self, cell: NotebookNode, cell_index: int, execute_reply: Any) -> None:
+        self.reply = execute_reply["content"] if execute_reply else {}
+
+    def process_message(self, msg: Any, cell: NotebookNode, cell_index: int) -> Any:
+        if msg["msg_type"] == "stream" and not self.flooded:
+            self.characters += len(msg["content"]["text"])
+            if self.characters > self.limits.characters:
+                self.flooded = True
+                assert isinstance(self.km, AsyncKernelManager)
+                self.interruption = asyncio.ensure_future(self.km.interrupt_kernel())
+        if self.flooded and msg["msg_type"] == "stream":
+            return None
+        return super().process_message(msg, cell, cell_index)
+
+
+async def execute(
+    episode: Episode, kernel: Kernel, root: Path, environment: Mapping[str, str], limits: Limits
+) -> Run:
+    """Run the blocks of one page and language in a fresh kernel."""
+    started = time.perf_counter()
+    folder = Path(tempfile.mkdtemp(prefix="lesson-"))
+    try:
+        async with open_gate() as gate:
+            work = prepare_folder(folder, root)
+            env = kernel_environment(folder, episode, kernel.language, environment, gate.port)
+            run = await _execute_in(folder, work, env, episode, kernel, limits, gate)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return Run(run.executions, run.start_problem, time.perf_counter() - started)
+
+
+async def _execute_in(
+    folder: Path,
+    work: Path,
+    env: dict[str, str],
+    episode: Episode,
+    kernel: Kernel,
+    limits: Limits,
+    gate: Gate,
+) -> Run:
+    notebook = to_notebook(episode, kernel.language)
+    manager = kernel_manager(kernel, folder)
+    client = _PageClient(
+        notebook,
+        limits,
+        km=manager,
+        timeout=limits.seconds,
+        startup_timeout=limits.start,
+        allow_errors=True,
+        interrupt_on_timeout=True,
+        error_on_timeout={"ename": TIME_IS_UP, "evalue": "", "traceback": []},
+        coalesce_streams=False,  # it moves printed text before values
+        record_timing=False,
+        store_widget_state=False,
+    )
+    log = folder / "kernel.log"
+    with log.open("wb") as log_stream:
+        try:
+            await client.async_start_new_kernel(
+                cwd=str(work), env=env, stdout=log_stream, stderr=log_stream
+            )
+            await client.async_start_new_kernel_client()
+            await _prepare(client, kernel)
+            return Run(tuple([e async for e in _executions(client, episode, kernel, gate, log)]))
+        except (RuntimeError, OSError, DeadKernelError) as error:
+            return Run(
+                (), f"the {kernel.language} kernel did not start: {error}\n{_tail(log)}".strip()
+            )
+        finally:
+            await _stop(client, manager)
+
+
+async def _prepare(client: _PageClient, kernel: Kernel) -> None:
+    if kernel.language == "r":
+        assert isinstance(client.kc, AsyncKernelClient)
+        code = (INSIDE / "prepare.R").read_text(encoding="utf-8")
+        await client.kc.execute_interactive(
+            code, silent=True, store_history=False, allow_stdin=False, output_hook=lambda _: None
+        )
+
+
+async def _stop(client: _PageClient, manager: AsyncKernelManager) -> None:
+    """End the kernel and whatever it started, without asking."""
+    group = getattr(manager.provisioner, "pgid", None) if manager.provisioner else None
+    if client.kc is not None:
+        client.kc.stop_channels()
+    if manager.has_kernel:
+        await manager.shutdown_kernel(now=True)
+    if group and group > 1 and hasattr(os, "killpg"):
+        with contextlib.suppress(OSError):
+            os.killpg(group, signal.SIGKILL)
+    await manager.cleanup_resources()
+
+
+async def _executions(
+    client: _PageClient, episode: Episode, kernel: Kernel, gate: Gate, log: Path
+) -> Any:
+    """Run cell after cell; end after a block from which no kernel comes back."""
+    blocks = {block.line: block for block in episode.to_run(kernel.language)}
+    for index, cell in enumerate(client.nb.cells):
+        block = blocks.get(cell["metadata"].get("line"))
+        if cell["cell_type"] != "code" or block is None:
+            continue
+        client.start_next_cell()
+        gate.refused.clear()
+        started = time.perf_counter()
+        ended = ""
+        try:
+            await client.async_execute_cell(cell, index)
+        except DeadKernelError:
+            ended = f"the kernel died\n{_tail(log)}".rstrip()
+        if client.flooded:
+            ended = f"printed more than {client.limits.characters:,} characters: interrupted"
+        elif client.reply.get("ename") == TIME_IS_UP:
+            ended = f"still running after {client.limits.seconds:g} s: interrupted"
+        seconds = time.perf_counter() - started
+        execution = _execution(block, cell, client.reply, ended, seconds, tuple(gate.refused))
+        yield execution
+        if ended or (execution.failure and not block.shows("error")):
+            return
+
+
+def _execution(
+    block: Block,
+    cell: NotebookNode,
+    reply: dict[str, Any],
+    ended: str,
+    seconds: float,
+    refused: tuple[str, ...],
+) -> Execution:
+    text = _Text()
+    images: list[bytes] = []
+    for output in cell["outputs"]:
+        if output["output_type"] == "stream":
+            text.add_stream(output["name"], output["text"])
+        elif output["output_type"] in ("execute_result", "display_data"):
+            image = output["data"].get("image/png")
+            if image:
+                images.append(base64.b64decode(image))
+            elif "text/plain" in output["data"]:
+                text.add_value(output["data"]["text/plain"])
+    failure = None if ended else _failure(block, cell, reply, text.printed)
+    return Execution(
+        block, text.output, text.printed, failure, tuple(images), seconds, ended, refused
+    )
+
+
+@dataclass
+class _Text:
+    """Printed text as it grows. A value stands on lines of its own, as in a notebook."""
+
+    output: str = ""
+    printed: str = ""
+
+    def add_stream(self, name: str, text: str) -> None:
+        self.printed += text
+        if name == "stdout":
+            self.output += text
+
+    def add_value(self, value: str) -> None:
+        line = value if value.endswith("\n") else f"{value}\n"
+        self.output += line if self.output.endswith("\n") or not self.output else f"\n{line}"
+        self.printed += line
+
+
+def _failure(
+    block: Block, cell: NotebookNode, reply: dict[str, Any], printed: str
+) -> Failure | None:
+    error = next((o for o in cell["outputs"] if o["output_type"] == "error"), None)
+    if error is None and reply.get("status") == "error":
+        error = reply
+    if error is None:
+        return None
+    name, value = error["ename"], plain(error["evalue"]).strip("\n")
+    traceback = plain("\n".join(error.get("traceback", [])))
+    if block.language == "python":
+        if name == "SyntaxError":  # the place is told by `line`
+            value = re.sub(r" \([^()]*, line \d+\)$", "", value)
+        text = f"{name}: {value}" if value else name
+        return Failure(name, text, _python_line(block, traceback))
+    if block.language == "r":
+        return Failure(name, value, _r_line(block, value, traceback))
+    stderr = "".join(
+        o["text"] for o in cell["outputs"] if o["output_type"] == "stream" and o["name"] == "stderr"
+    )
+    stderr = plain(stderr).strip("\n")
+    said = re.findall(rf"^{re.escape(block.path)}: line (\d+): ", stderr, re.MULTILINE)
+    line = re.search(r":(\d+)$", traceback.split("\n", 1)[0])
+    if name == "ShellExit":
+        return Failure(name, stderr or value, int(said[-1]) if said else 0)
+    return Failure(name, stderr or value, int(line[1]) if line else 0)
+
+
+def _python_line(block: Block, traceback: str) -> int:
+    """The deepest line of this block in the traceback."""
+    lines = map(int, re.findall(rf"File {re.escape(block.path)}:(\d+)", traceback))
+    inside = [n for n in lines if block.line < n <= block.line + block.source.count("\n")]
+    return inside[-1] if inside else 0
+
+
+def _r_line(block: Block, value: str, traceback: str) -> int:
+    """R tells the line of a syntax error; of others the call, which may stand on one line only."""
+    if syntax := re.search(r"<text>:(\d+):\d+:", value):
+        return block.line + int(syntax[1])
+    call = re.search(r"^1\. ([\w.:]+)\(", traceback, re.MULTILINE)
+    if call is None:
+        return 0
+    lines = block.source.split("\n")
+    calling = [n for n, line in enumerate(lines, start=1) if f"{call[1]}(" in line.split("#")[0]]
+    return block.line + calling[0] if len(calling) == 1 else 0
+
+
+def _tail(log: Path, lines: int = 5) -> str:
+    """The last lines that a kernel wrote to its own terminal, such as a crash report."""
+    text = log.read_bytes().decode("utf-8", "replace")
+    kept = [line for line in text.splitlines() if line.strip() and "[IPKernelApp]" not in line]
+    return "\n".join(kept[-lines:])

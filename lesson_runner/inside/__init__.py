@@ -1,0 +1,1 @@
+"""What runs inside the kernels' own processes. Started by path; imports nothing of this package."""

@@ -1,0 +1,56 @@
+"""Python finds this on `PYTHONPATH` at its start: the process reaches nothing but this machine.
+
+An audit hook sees every connection and look-up of the `socket` module and cannot be removed. It
+keeps lesson code honest; it is no sandbox against code that means harm.
+"""
+
+import errno
+import importlib.machinery
+import importlib.util
+import os
+import socket
+import sys
+
+ALLOWED = {"", "localhost", "::1", "0.0.0.0", "::", socket.gethostname()}
+ALLOWED |= set(filter(None, [os.environ.get("LESSON_ALLOWED_HOST")]))
+HOST_IN_ARGUMENT = {
+    "socket.getaddrinfo": 0,
+    "socket.gethostbyname": 0,
+    "socket.connect": 1,
+    "socket.sendto": 1,
+    "socket.sendmsg": 1,
+}
+
+
+def refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
+    position = HOST_IN_ARGUMENT.get(event)
+    if position is None:
+        return
+    address = arguments[position]
+    host: object = address[0] if isinstance(address, tuple) and address else address
+    if isinstance(host, (bytes, bytearray)):
+        host = host.decode("ascii", "replace")
+    if event != "socket.getaddrinfo" and not isinstance(address, tuple) and "gethost" not in event:
+        return  # the path of a socket on this machine's file system
+    if not isinstance(host, str) or host in ALLOWED or host.startswith("127."):
+        return
+    raise OSError(
+        errno.ENETUNREACH,
+        f"lesson code reaches only this machine, not {host}: "
+        "take the address from LITELLM_BASE_URL, or mark the block `<!-- not run: reason -->`",
+    )
+
+
+def run_the_next_sitecustomize() -> None:
+    """This file hides the one that the Python installation may have of its own."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    others = [folder for folder in sys.path if os.path.abspath(folder) != here]
+    spec = importlib.machinery.PathFinder.find_spec("sitecustomize", others)
+    if spec and spec.loader:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+sys.addaudithook(refuse_other_hosts)
+# The proxy of `gate.py` is for curl and R. Python clients would look for a SOCKS library first.
+os.environ.pop("ALL_PROXY", None)
+run_the_next_sitecustomize()

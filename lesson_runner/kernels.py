@@ -1,0 +1,173 @@
+"""Kernels for Python, R and bash: which are here, and how one is started for a page.
+
+A kernel sees its own temporary working folder, the environment that it is given and little of
+the caller's, and no network beyond this machine.
+"""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+
+from lesson_runner.episode import Episode
+
+INSIDE = Path(__file__).parent / "inside"
+
+# What programs need to start and to find their libraries, certificates and locale. Everything
+# else of the caller's environment stays outside, whatever it is called: a list of secrets'
+# names would never be complete.
+PASSED_ON = {
+    *(
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TMPDIR",
+        "TMP",
+        "TEMP",
+    ),
+    *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "VIRTUAL_ENV"),
+    *("CONDA_PREFIX", "CONDA_DEFAULT_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE"),
+    *("REQUESTS_CA_BUNDLE", "R_HOME", "R_LIBS", "R_LIBS_USER", "R_LIBS_SITE", "R_PROFILE"),
+    *("R_ENVIRON", "R_SHARE_DIR", "R_INCLUDE_DIR", "R_DOC_DIR", "FONTCONFIG_PATH"),
+    *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE", "HOMEDRIVE"),
+    *("HOMEPATH", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES", "PROGRAMFILES(X86)"),
+    *("NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE", "OS"),
+}
+
+HOW_TO_INSTALL = {
+    "r": 'install R, then in R `install.packages("IRkernel")` and `IRkernel::installspec()`',
+    "bash": "install bash (on Windows it comes with Git)",
+}
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """How to start the kernel of a language; `missing` says why it cannot be started."""
+
+    language: str
+    argv: tuple[str, ...] = ()
+    missing: str = ""
+
+
+def find_kernel(language: str) -> Kernel:
+    """The kernel of `python`, `r` or `bash` on this machine."""
+    if language == "python":
+        # Always the Python that runs the check: its environment has the lesson's packages.
+        return Kernel(language, _own_kernel("python_kernel.py"))
+    if language == "bash":
+        if shutil.which("bash"):
+            return Kernel(language, _own_kernel("bash_kernel.py"))
+        return _missing(language, "no bash on this machine")
+    specs = KernelSpecManager().get_all_specs()
+    found = next(
+        (s["spec"] for s in specs.values() if s["spec"]["language"].lower() == language), None
+    )
+    if found is None:
+        return _missing(language, "no R kernel on this machine")
+    if shutil.which(found["argv"][0]) is None:
+        return _missing(language, f"the R kernel wants `{found['argv'][0]}`, which is not here")
+    return Kernel(language, tuple(found["argv"]))
+
+
+def _own_kernel(file: str) -> tuple[str, ...]:
+    return (sys.executable, str(INSIDE / file), "-f", "{connection_file}")
+
+
+def _missing(language: str, what: str) -> Kernel:
+    return Kernel(language, missing=f"{what}: {HOW_TO_INSTALL[language]}")
+
+
+def prepare_folder(folder: Path, root: Path) -> Path:
+    """The working folder of a page: copies of the lesson's `data` and `files`, as learners have."""
+    work = folder / "work"
+    work.mkdir(parents=True)
+    for name in ("data", "files"):
+        if (root / "episodes" / name).is_dir():
+            shutil.copytree(root / "episodes" / name, work / name)
+    return work
+
+
+def kernel_environment(
+    folder: Path, episode: Episode, language: str, given: Mapping[str, str], gate_port: int
+) -> dict[str, str]:
+    """The environment of one kernel; writes what it refers to into `folder`."""
+    passed = {k: v for k, v in os.environ.items() if k.upper() in PASSED_ON or k.startswith("LC_")}
+    page = folder / "page.json"
+    blocks = [[block.line, block.source] for block in episode.to_run(language)]
+    lines = episode.text.split("\n")
+    page.write_text(
+        json.dumps({"path": episode.path, "lines": lines, "blocks": blocks}), encoding="utf-8"
+    )
+    return {
+        **passed,
+        **given,
+        "LESSON_PAGE": str(page),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), passed.get("PATH", os.defpath)]),
+        **_no_network(folder, given.get("LITELLM_BASE_URL", ""), gate_port),
+    }
+
+
+def _no_network(folder: Path, base_url: str, gate_port: int) -> dict[str, str]:
+    """Variables that point every client which reads them at the gate.
+
+    The host of `LITELLM_BASE_URL` may be reached: it is this machine, unless the lesson is tried
+    on an institution's proxy.
+    """
+    host = urlsplit(base_url).hostname or ""
+    here = ",".join(filter(None, ["127.0.0.1", "localhost", "::1", host]))
+    gate = f"socks5h://127.0.0.1:{gate_port}"
+    (folder / ".curlrc").write_text(f'proxy = "{gate}"\nnoproxy = "{here}"\n', encoding="utf-8")
+    web = f"http://127.0.0.1:{gate_port}"
+    (folder / "wgetrc").write_text(
+        f"http_proxy = {web}\nhttps_proxy = {web}\nno_proxy = {here}\n", encoding="utf-8"
+    )
+    return {
+        "LESSON_ALLOWED_HOST": host,
+        "PYTHONPATH": str(INSIDE / "offline"),
+        "CURL_HOME": str(folder),
+        "WGETRC": str(folder / "wgetrc"),
+        "ALL_PROXY": gate,
+        "NO_PROXY": here,
+        "no_proxy": here,
+    }
+
+
+class _OneKernelSpec(KernelSpecManager):
+    """Starts what it is told, whatever kernels Jupyter has on this machine."""
+
+    def __init__(self, kernel: Kernel, **options: Any) -> None:
+        super().__init__(**options)
+        self.kernel = kernel
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        return KernelSpec(
+            argv=list(self.kernel.argv), display_name=kernel_name, language=self.kernel.language
+        )
+
+
+def kernel_manager(kernel: Kernel, folder: Path) -> AsyncKernelManager:
+    """A manager that will start this kernel; its files lie in `folder`."""
+    manager = AsyncKernelManager(
+        kernel_name=kernel.language,
+        kernel_spec_manager=_OneKernelSpec(kernel),
+        connection_file=str(folder / "kernel.json"),
+    )
+    if os.name == "posix" and kernel.language != "r":  # IRkernel knows TCP only
+        # A folder of its own: the default path is shared by all managers of a process.
+        manager.transport = "ipc"
+        manager.ip = str(folder / "k")
+    return manager

@@ -1,0 +1,177 @@
+"""Episode, language → notebook, through jupytext. Pure.
+
+One notebook per language, because jupytext reads ```` ```R ```` and ```` ```bash ```` in a Python
+page as cells with a magic. Everything that is no cell of the language is put between jupytext's
+`<!-- #region -->` marks, which keep text as one Markdown cell whatever fences and `:::` it holds.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import jupytext
+from nbformat import NotebookNode
+
+from lesson_runner.episode import ALIASES, DIRECTIVES, TABS, Block, Episode
+from lesson_runner.fences import Comment, DivClose, DivOpen, Heading, split_lines
+
+FENCE_NAMES = {"python": "python", "r": "R", "bash": "bash"}  # as jupytext knows them
+
+METADATA = {
+    "python": {
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+        "language_info": {"name": "python"},
+    },
+    "r": {
+        "kernelspec": {"name": "ir", "display_name": "R", "language": "R"},
+        "language_info": {"name": "R"},
+    },
+    "bash": {
+        "kernelspec": {"name": "bash", "display_name": "Bash", "language": "bash"},
+        "language_info": {"name": "bash"},
+    },
+}
+
+# jupytext ends a cell at a line of backticks, even where the page's fence is longer or of tildes.
+BACKTICKS, STAND_IN = "```", "\ue000\ue001\ue000"
+
+TITLES = {"keypoints": "Key points", "prereq": "Before you start", "instructor": "For instructors"}
+
+
+class ConversionError(Exception):
+    """jupytext made other cells than the page has blocks: the runner's fault, not the page's."""
+
+
+def to_notebook(episode: Episode, language: str) -> NotebookNode:
+    """The page as a notebook: a code cell per block of the language, in order, text between.
+
+    Each code cell carries the line of its block in `metadata.line`; starter code and blocks that
+    are not run are tagged `exercise` and `not-run`. Outputs are empty and cell ids stable.
+    """
+    cells = _cells(episode, language)
+    text = "\n\n".join(_as_jupytext(cell, language) for cell in cells) + "\n"
+    notebook: NotebookNode = jupytext.reads(text, fmt="md:markdown")
+    _undo_stand_ins(notebook)
+    _require_same_cells(notebook, cells, episode.path)
+    notebook.metadata = NotebookNode(METADATA[language] | {"lesson": {"page": episode.path}})
+    for number, cell in enumerate(notebook.cells, start=1):
+        cell["id"] = f"cell-{number:03d}"
+    return notebook
+
+
+@dataclass(frozen=True)
+class _Text:
+    source: str
+
+
+def _cells(episode: Episode, language: str) -> list[_Text | Block]:
+    blocks = {block.line: block for block in _code_blocks(episode, language)}
+    hidden = _hidden_lines(episode, language)
+    replaced = _replaced_lines(episode)
+    cells: list[_Text | Block] = []
+    text = [f"# {episode.title}", ""]
+    lines = split_lines(episode.text)
+    number = _first_line_after_front_matter(episode, lines)
+    while number <= len(lines):
+        if block := blocks.get(number):
+            cells += [*_text(text), block]
+            text = []
+            assert block.fence is not None
+            number = block.fence.end
+        elif number not in hidden:
+            text.append(replaced.get(number, lines[number - 1]))
+        number += 1
+    return [*cells, *_text(text)]
+
+
+def _text(lines: list[str]) -> list[_Text]:
+    source = "\n".join(lines).strip("\n")
+    return [_Text(source)] if source.strip() else []
+
+
+def _code_blocks(episode: Episode, language: str) -> Iterator[Block]:
+    for block in episode.blocks:
+        if block.language == language and block.role in ("run", "exercise", "not run"):
+            yield block
+
+
+def _first_line_after_front_matter(episode: Episode, lines: list[str]) -> int:
+    if not lines or lines[0].strip() != "---" or not episode.elements:
+        return 1
+    closing = next((n for n, line in enumerate(lines[1:], start=2) if line.strip() == "---"), 0)
+    return closing + 1 if closing < episode.elements[0].line else 1
+
+
+def _hidden_lines(episode: Episode, language: str) -> set[int]:
+    """Lines that a notebook of this language leaves out."""
+    hidden: set[int] = set()
+    for block in _code_blocks(episode, language):
+        for shown in block.shown:
+            hidden.update(range(shown.line, shown.fence.end + 1))
+        if block.figure:
+            hidden.add(block.figure.line)
+    for element in episode.elements:
+        if isinstance(element, Comment) and element.text.lower().startswith(DIRECTIVES):
+            end = element.line + element.text.count("\n")
+            hidden.update(range(element.line, end + 1))
+    for tabs in _tab_groups(episode):
+        labels = [label for label, _, _ in tabs]
+        if language in labels:
+            for label, first, last in tabs:
+                hidden.update(range(first, last + 1) if label != language else [first])
+    return hidden
+
+
+def _tab_groups(episode: Episode) -> list[list[tuple[str, int, int]]]:
+    """For each group of tabs: the language of each tab, its heading's line and its last line."""
+    groups: list[list[tuple[str, int, int]]] = []
+    open_divs: list[tuple[str, list[tuple[str, int]], int]] = []
+    for element in episode.elements:
+        if isinstance(element, DivOpen):
+            open_divs.append((element.name, [], element.line))
+        elif isinstance(element, Heading) and open_divs and open_divs[-1][0] in TABS:
+            label = element.text.strip().lower()
+            open_divs[-1][1].append((ALIASES.get(label, label), element.line))
+        elif isinstance(element, DivClose) and open_divs:
+            name, tabs, _ = open_divs.pop()
+            if name in TABS and tabs:
+                lasts = [line - 1 for _, line in tabs[1:]] + [element.line - 1]
+                pairs = zip(tabs, lasts, strict=True)
+                groups.append([(label, line, last) for (label, line), last in pairs])
+    return groups
+
+
+def _replaced_lines(episode: Episode) -> dict[int, str]:
+    """Div markers become what a reader of the notebook expects: a title, nothing at the end."""
+    replaced: dict[int, str] = {}
+    for element in episode.elements:
+        if isinstance(element, DivOpen):
+            title = TITLES.get(element.name, element.name.capitalize())
+            replaced[element.line] = "" if element.name in TABS else f"**{title}**\n"
+        elif isinstance(element, DivClose):
+            replaced[element.line] = ""
+    return replaced
+
+
+def _as_jupytext(cell: _Text | Block, language: str) -> str:
+    if isinstance(cell, _Text):
+        return f"<!-- #region -->\n{cell.source}\n<!-- #endregion -->"
+    tags = {"exercise": ' tags=["exercise"]', "not run": ' tags=["not-run"]'}.get(cell.role, "")
+    source = cell.source.replace(BACKTICKS, STAND_IN)
+    return f"```{FENCE_NAMES[language]} line={cell.line}{tags}\n{source}```"
+
+
+def _undo_stand_ins(notebook: NotebookNode) -> None:
+    for cell in notebook.cells:
+        cell["source"] = cell["source"].replace(STAND_IN, BACKTICKS)
+
+
+def _require_same_cells(notebook: NotebookNode, cells: list[_Text | Block], path: str) -> None:
+    """A page with `:::` once came back from jupytext as one Markdown cell and all "passed"."""
+    wanted = [cell for cell in cells if isinstance(cell, Block)]
+    made = [cell for cell in notebook.cells if cell["cell_type"] == "code"]
+    for block, cell in zip(wanted, made, strict=False):
+        same_source = cell["source"] == block.source.removesuffix("\n")
+        if not same_source or cell["metadata"].get("line") != block.line:
+            raise ConversionError(f"{path}:{block.line}: jupytext made another cell of this block")
+    if len(wanted) != len(made):
+        raise ConversionError(f"{path}: {len(wanted)} blocks became {len(made)} code cells")

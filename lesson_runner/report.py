@@ -1,0 +1,110 @@
+"""Results → what people and machines read. Pure."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from lesson_runner.episode import Problem
+from lesson_runner.fences import split_lines
+from lesson_runner.verdict import Result
+
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+MOST_LINES = 40
+
+
+def printable(text: str) -> str:
+    """Text that no terminal takes for a command."""
+    return UNPRINTABLE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+def failure_text(result: Result, page: str) -> str:
+    """`episodes/api-litellm.md:142: message`, the line of code, then what differs."""
+    lines = [f"{result.place}: {result.reason}"]
+    number = result.line or result.block.line
+    source = split_lines(page)
+    inside = result.block.line < number <= result.block.line + result.block.source.count("\n")
+    if not inside and number == result.block.line and result.block.language != "json":
+        number += 1  # the fence itself says nothing: show the first line of code
+        inside = True
+    if inside and number <= len(source):
+        lines.append(f"    {number} | {source[number - 1].rstrip()}")
+    detail = result.detail.splitlines()
+    lines += [f"  {line}" for line in detail[:MOST_LINES]]
+    if len(detail) > MOST_LINES:
+        lines.append(f"  … and {len(detail) - MOST_LINES} lines more")
+    where = f" in the tab {result.block.tab}" if result.block.tab else ""
+    lines.append(f"  in the {result.block.language} block at line {result.block.line}{where}")
+    return printable("\n".join(lines))
+
+
+def annotation(path: str, line: int, message: str) -> str:
+    """A workflow command that GitHub shows at this line of this file.
+
+    Escapes as GitHub's toolkit does: https://github.com/actions/toolkit, `core/src/command.ts`.
+    """
+
+    def escape(text: str, more: str = "") -> str:
+        text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        return text.replace(":", "%3A").replace(",", "%2C") if more else text
+
+    return f"::error file={escape(path, ':,')},line={line}::{escape(printable(message))}"
+
+
+def block_record(result: Result) -> dict[str, Any]:
+    """One object of `lesson check --json`; `checked` are the lines of compared fences."""
+    block = result.block
+    compared = result.outcome in ("passed", "failed")
+    return {
+        "path": block.path,
+        "line": block.line,
+        "language": block.language,
+        "outcome": result.outcome,
+        "reason": result.reason,
+        "failed_line": (result.line or block.line) if result.outcome == "failed" else None,
+        "detail": result.detail,
+        "checked": [shown.line for shown in block.shown] if compared else [],
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def problem_record(problem: Problem) -> dict[str, Any]:
+    """A fence or directive that has no meaning, in the same form as a block."""
+    return {
+        "path": problem.path,
+        "line": problem.line,
+        "language": "",
+        "outcome": "failed",
+        "reason": problem.message,
+        "failed_line": problem.line,
+        "detail": "",
+        "checked": [],
+        "seconds": 0.0,
+    }
+
+
+def numbers(results: Iterable[Result]) -> tuple[int, int, int, int]:
+    """How many blocks ran, how many of their outputs were checked, were shown, were not run."""
+    results = tuple(results)
+    ran = [result for result in results if result.outcome in ("passed", "failed")]
+    checked = sum(len(result.block.shown) for result in ran)
+    shown = sum(result.outcome == "shown" for result in results)
+    not_run = sum(result.outcome == "not run" for result in results)
+    return len(ran), checked, shown, not_run
+
+
+def reasons_not_run(results: Iterable[Result]) -> list[tuple[str, list[str]]]:
+    """Each reason with the places it is given at, in order."""
+    reasons: dict[str, list[str]] = {}
+    for result in results:
+        if result.outcome == "not run":
+            reasons.setdefault(result.reason, []).append(f"{result.block.path}:{result.block.line}")
+    return list(reasons.items())
+
+
+def short_places(places: Iterable[str]) -> str:
+    """`a.md:1, a.md:5, b.md:2` → `a.md:1, 5; b.md:2`."""
+    lines: dict[str, list[str]] = {}
+    for place in places:
+        path, _, line = place.rpartition(":")
+        lines.setdefault(path, []).append(line)
+    return "; ".join(f"{path}:{', '.join(numbers)}" for path, numbers in lines.items())

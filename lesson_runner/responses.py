@@ -1,0 +1,59 @@
+"""The `json` fences that show a real answer: ask the proxy for it and compare."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+
+from lesson_runner.compare import json_difference
+from lesson_runner.episode import Block
+from lesson_runner.execute import Execution
+from lesson_runner.verdict import Result
+
+
+def check_response(block: Block, environment: Mapping[str, str], seconds: float) -> Result:
+    """Send the request that the page names and compare the answer as JSON."""
+    started = time.perf_counter()
+    try:
+        answer = ask(block, environment, seconds)
+    except (requests.RequestException, ValueError, KeyError) as error:
+        return Result(block, "failed", _problem(error), seconds=time.perf_counter() - started)
+    took = time.perf_counter() - started
+    shown = json.loads(block.source or "null")
+    found = json_difference(shown, answer)
+    execution = Execution(
+        block, output=json.dumps(answer, indent=2, ensure_ascii=False), seconds=took
+    )
+    if not found:
+        return Result(block, "passed", seconds=took, execution=execution)
+    detail = f"the proxy answers:\n{execution.output}"
+    return Result(block, "failed", found, 0, detail, took, execution)
+
+
+def ask(block: Block, environment: Mapping[str, str], seconds: float) -> Any:
+    """The JSON of the answer, whatever its status: pages show refusals too."""
+    assert block.request is not None
+    url = environment["LITELLM_BASE_URL"].rstrip("/") + block.request.path
+    headers = {"Content-Type": "application/json"}
+    if block.request.with_key:
+        headers["Authorization"] = f"Bearer {environment['LITELLM_API_KEY']}"
+    with requests.Session() as session:
+        session.trust_env = False  # no proxy and no ~/.netrc of the caller
+        response = session.request(
+            block.request.method,
+            url,
+            headers=headers,
+            data=block.request.body.encode() if block.request.body else None,
+            timeout=seconds,
+        )
+    return response.json()
+
+
+def _problem(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"no proxy to ask: the environment has no {error.args[0]}"
+    if isinstance(error, ValueError) and not isinstance(error, requests.ConnectionError):
+        return "the answer is not JSON"
+    return f"no answer: {error}"

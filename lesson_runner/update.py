@@ -1,0 +1,151 @@
+"""Write what really happened into the `output`, `error` and `json` fences of a page."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lesson_runner.compare import binary_character, matches, merge_json, merge_text, normal, plain
+from lesson_runner.episode import Episode, Shown
+from lesson_runner.execute import Execution
+from lesson_runner.fences import Fence
+from lesson_runner.verdict import Result, judge
+from lesson_runner.workbench import Lesson, LessonError
+
+LINES_WITH_ENDS = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
+
+
+@dataclass(frozen=True)
+class Update:
+    """What was written for one page, and the verdicts on the page as it is now."""
+
+    fences: int
+    figures: int
+    results: tuple[Result, ...]
+
+
+def update_page(lesson: Lesson, page: Path, episode: Episode, results: Iterable[Result]) -> Update:
+    """Rewrite the page's fences and figures from the executions in `results`.
+
+    Raises `LessonError`, and writes nothing, where the page changed since it was read.
+    """
+    results = tuple(results)
+    edits = new_texts(r.execution for r in results if r.execution is not None)
+    if edits:
+        _write(page, episode, with_fences(episode.text, edits))
+    figures = sum(_write_figure(page, r.execution) for r in results if r.execution is not None)
+    rewritten = lesson.read(page) if edits else episode
+    return Update(len(edits), figures, _judged_again(rewritten, results))
+
+
+def new_texts(executions: Iterable[Execution]) -> list[tuple[Fence, str]]:
+    """The fences whose text must change, and their new text."""
+    edits: list[tuple[Fence, str]] = []
+    for execution in executions:
+        if execution.ended or binary_character(plain(execution.printed)):
+            continue
+        if execution.failure and not execution.block.shows("error"):
+            continue
+        for shown in execution.block.shown:
+            text = _new_text(shown, execution)
+            if text != shown.text:
+                edits.append((shown.fence, text))
+    return edits
+
+
+def _new_text(shown: Shown, execution: Execution) -> str:
+    if shown.kind == "json":
+        answer = json.loads(execution.output)
+        was = json.loads(shown.text) if shown.text.strip() else answer
+        merged = merge_json(was, answer)
+        if merged == was and shown.text.strip():
+            return shown.text
+        return json.dumps(merged, indent=2, ensure_ascii=False) + "\n"
+    if shown.kind == "output":
+        return merge_text(shown.text, execution.output)
+    if execution.failure is None:
+        return shown.text  # the block raised nothing: its author decides what that means
+    was, raised = normal(shown.text), normal(execution.failure.text)
+    same = was and matches(was.splitlines()[-1], raised.splitlines()[-1])
+    return shown.text if same else raised
+
+
+def with_fences(text: str, edits: list[tuple[Fence, str]]) -> str:
+    """The page with new text in these fences; indentation and line endings stay as they are."""
+    lines = LINES_WITH_ENDS.findall(text)
+    for fence, new in sorted(edits, key=lambda edit: -edit[0].line):
+        opening, closing = lines[fence.line - 1], lines[fence.end - 1]
+        end = opening[len(opening.rstrip("\r\n")) :]
+        # Inside a list the lines below the marker stand as far in as the text beside it.
+        indent = re.sub(r"[^\s>]", " ", fence.indent)
+        marker = _long_enough(fence.marker, new)
+        body = [f"{indent}{line}".rstrip() + end for line in new.splitlines()]
+        lines[fence.line - 1 : fence.end] = [
+            opening.replace(fence.marker, marker, 1),
+            *body,
+            closing.replace(fence.marker, marker, 1),
+        ]
+    return "".join(lines)
+
+
+def _long_enough(marker: str, text: str) -> str:
+    runs = re.findall(rf"^\s*({re.escape(marker[0])}{{3,}})", text, re.MULTILINE)
+    longest = max((len(run) for run in runs), default=0)
+    return marker if longest < len(marker) else marker[0] * (longest + 1)
+
+
+def _write(page: Path, episode: Episode, text: str) -> None:
+    now = page.read_bytes().decode("utf-8")
+    mark = "\ufeff" if now.startswith("\ufeff") else ""
+    if now.removeprefix("\ufeff") != episode.text:
+        raise LessonError(
+            f"{episode.path} changed while its code ran: nothing was written, run again"
+        )
+    draft = page.with_name(f".{page.name}.new")
+    draft.write_bytes((mark + text).encode("utf-8"))
+    shutil.copymode(page, draft)
+    draft.replace(page)
+
+
+def _write_figure(page: Path, execution: Execution) -> bool:
+    figure = execution.block.figure
+    if figure is None or not execution.images:
+        return False
+    file = page.parent / figure.source
+    image = execution.images[-1]
+    if file.is_file() and file.read_bytes() == image:
+        return False
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(image)
+    return True
+
+
+def _judged_again(episode: Episode, results: tuple[Result, ...]) -> tuple[Result, ...]:
+    """The same executions held against the page as it is now. The order of blocks is the same."""
+    by_language: dict[str, list[Result]] = {}
+    for result in results:
+        by_language.setdefault(result.block.language, []).append(result)
+    judged: list[Result] = []
+    for language, old in by_language.items():
+        if language == "json":
+            judged += _answers_again(episode, old)
+            continue
+        blocks = episode.to_run(language)
+        for block, result in zip(blocks, old, strict=True):
+            if result.execution is None:
+                judged.append(replace(result, block=block))
+            else:
+                judged.append(judge(replace(result.execution, block=block)))
+    return tuple(judged)
+
+
+def _answers_again(episode: Episode, old: list[Result]) -> list[Result]:
+    pairs = zip(episode.responses, old, strict=True)
+    return [
+        replace(result, block=block)
+        if result.execution is None
+        else Result(block, "passed", seconds=result.seconds, execution=result.execution)
+        for block, result in pairs
+    ]

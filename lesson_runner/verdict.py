@@ -1,0 +1,162 @@
+"""What a page says of a block, what happened → passed or failed, and why. Pure."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from lesson_runner.compare import binary_character, difference, matches, normal, plain
+from lesson_runner.episode import Block, Episode
+from lesson_runner.execute import Execution, Run
+
+Outcome = Literal["passed", "failed", "not run", "shown"]
+
+# A program that prints an error and goes on, or whose exit status a pipe swallowed.
+PRINTED_ERROR = {
+    "python": re.compile(r"^Traceback \(most recent call last\):"),
+    "r": re.compile(r"^(Error( in .+)? ?: |Error in .+:$|Execution halted)"),
+    "bash": re.compile(r"^(Traceback \(most recent call last\):|Error in .+ ?:|Execution halted)"),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """The verdict on one block. `line` is where to look: the line that failed, or the fence's."""
+
+    block: Block
+    outcome: Outcome
+    reason: str = ""
+    line: int = 0
+    detail: str = ""
+    seconds: float = 0.0
+    execution: Execution | None = None
+
+    @property
+    def place(self) -> str:
+        return f"{self.block.path}:{self.line or self.block.line}"
+
+
+def results_of_run(episode: Episode, language: str, run: Run) -> tuple[Result, ...]:
+    """A result for each block of the language, those that were not reached included."""
+    blocks = episode.to_run(language)
+    if run.start_problem:
+        first, *rest = blocks
+        reason = f"not reached: {first.path}:{first.line} failed"
+        failed = Result(first, "failed", run.start_problem)
+        return (failed, *(Result(block, "not run", reason) for block in rest))
+    results: list[Result] = []
+    culprit = ""
+    for position, block in enumerate(blocks):
+        execution = run.executions[position] if position < len(run.executions) else None
+        if culprit or execution is None:
+            reason = f"not reached: {culprit} failed"
+            results.append(Result(block, "not run", reason, execution=execution))
+            continue
+        results.append(judge(execution))
+        culprit = results[-1].place if stops(execution) else ""
+    return tuple(results)
+
+
+def stops(execution: Execution) -> bool:
+    """Whether the blocks after this one would only fail because of it."""
+    shown = execution.block.shows("error")
+    failure = execution.failure
+    unexpected = failure is not None and (
+        shown is None or not _same_last_line(shown.text, failure.text)
+    )
+    return bool(execution.ended) or unexpected
+
+
+def judge(execution: Execution) -> Result:
+    """The verdict on a block that ran."""
+    block = execution.block
+    for check in (_ended, _raised, _printed_binary, _output, _printed_error, _figure):
+        if failed := check(execution):
+            reason, line, detail = failed
+            return Result(block, "failed", reason, line, detail, execution.seconds, execution)
+    return Result(block, "passed", seconds=execution.seconds, execution=execution)
+
+
+Failed = tuple[str, int, str] | None  # reason, line, detail
+
+
+def _ended(execution: Execution) -> Failed:
+    if not execution.ended:
+        return None
+    reason, _, detail = execution.ended.partition("\n")
+    return reason, 0, _refused(execution, detail)
+
+
+def _raised(execution: Execution) -> Failed:
+    shown, failure = execution.block.shows("error"), execution.failure
+    if failure is None:
+        if shown is None:
+            return None
+        return "the page shows an error, but the block raised none", shown.line, ""
+    text = failure.text.strip()
+    if shown is None:
+        first, _, rest = text.partition("\n")
+        if failure.name == "StdinNotImplementedError":
+            first = "the block asks for input, and nobody is there to answer"
+        if failure.name == "SystemExit":
+            rest = "lesson code must not end the session"
+        if execution.block.language == "bash" and "\n" in text:
+            first, rest = text.rsplit("\n", 1)[-1], text
+        return first or failure.name, failure.line, _refused(execution, rest)
+    if _same_last_line(shown.text, text):
+        return None
+    detail = difference(_last_line(shown.text), _last_line(text), "the page shows")
+    return "the block raised another error than the page shows", shown.line, detail
+
+
+def _refused(execution: Execution, detail: str) -> str:
+    hosts = ", ".join(dict.fromkeys(execution.refused_hosts))
+    hint = (
+        f"the block tried to reach {hosts}: lesson code reaches only this machine" if hosts else ""
+    )
+    return "\n".join(filter(None, [detail, hint]))
+
+
+def _last_line(text: str) -> str:
+    return normal(text).rstrip("\n").rsplit("\n", 1)[-1]
+
+
+def _same_last_line(shown: str, raised: str) -> bool:
+    return bool(shown.strip()) and matches(_last_line(shown), _last_line(raised))
+
+
+def _printed_binary(execution: Execution) -> Failed:
+    character = binary_character(plain(execution.printed))
+    if character is None or any(character in shown.text for shown in execution.block.shown):
+        return None
+    return (
+        f"the block prints binary data (the character {character!a}), which no page can show",
+        0,
+        "",
+    )
+
+
+def _output(execution: Execution) -> Failed:
+    shown = execution.block.shows("output")
+    if shown is None:
+        return None
+    if not shown.text.strip() and not normal(execution.output):
+        return "the block prints nothing: remove the empty `output` fence", shown.line, ""
+    if detail := difference(shown.text, execution.output):
+        return "the block prints something else than the page shows", shown.line, detail
+    return None
+
+
+def _printed_error(execution: Execution) -> Failed:
+    shown = "\n".join(shown.text for shown in execution.block.shown)
+    pattern = PRINTED_ERROR[execution.block.language]
+    for line in plain(execution.printed).splitlines():
+        if pattern.match(line) and line.rstrip() not in shown:
+            return f"the block prints an error that the page does not show: {line}", 0, ""
+    return None
+
+
+def _figure(execution: Execution) -> Failed:
+    figure = execution.block.figure
+    if figure is None or execution.images:
+        return None
+    return f"the page shows {figure.source}, but the block drew no plot", figure.line, ""

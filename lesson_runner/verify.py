@@ -1,0 +1,132 @@
+"""Episodes → results, several notebooks at a time inside one process.
+
+Whoever reports in order starts all (or the next few) and then waits for each in turn.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from lesson_runner.episode import LANGUAGES, Block, Episode
+from lesson_runner.execute import Limits, execute
+from lesson_runner.kernels import Kernel, find_kernel
+from lesson_runner.responses import check_response
+from lesson_runner.verdict import Result, results_of_run
+
+RESPONSES = "responses"
+"""Stands where a language stands, for the `json` answers of a page."""
+
+EnvironmentFor = Callable[[str, str], Mapping[str, str]]
+"""Path of a page and language → `LITELLM_BASE_URL`, `LITELLM_API_KEY` for its kernel."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """All results of one page and language (or `responses`)."""
+
+    episode: Episode
+    language: str
+    results: tuple[Result, ...]
+    seconds: float = 0.0
+    missing: str = ""
+
+    @property
+    def failed(self) -> tuple[Result, ...]:
+        return tuple(result for result in self.results if result.outcome == "failed")
+
+
+def parts(episode: Episode, languages: tuple[str, ...] = LANGUAGES) -> tuple[str, ...]:
+    """What there is to run on a page: its languages, then `responses`."""
+    if episode.problems:
+        return ()
+    wanted = tuple(language for language in episode.languages if language in languages)
+    return (*wanted, RESPONSES) if episode.responses else wanted
+
+
+def not_executed(episode: Episode) -> tuple[Result, ...]:
+    """Results of the blocks that never run: shown as data, starter code, marked with a reason."""
+    results = []
+    for block in episode.blocks:
+        if block.role in ("data", "exercise"):
+            results.append(Result(block, "shown", block.reason))
+        elif block.role == "not run":
+            results.append(Result(block, "not run", block.reason))
+        elif episode.problems:
+            results.append(Result(block, "not run", "the page has problems"))
+    return tuple(results)
+
+
+class Verification:
+    """Runs pages in the background. Use as a context manager: leaving it ends every kernel."""
+
+    def __init__(
+        self,
+        root: Path,
+        environment: EnvironmentFor,
+        limits: Limits | None = None,
+        jobs: int | None = None,
+    ) -> None:
+        self.root = root
+        self.environment = environment
+        self.limits = limits or Limits()
+        self.kernels: dict[str, Kernel] = {}
+        self._jobs = jobs or max(2, os.cpu_count() or 1)
+        self._started: dict[tuple[str, str], Future[Checked]] = {}
+
+    def __enter__(self) -> "Verification":
+        self._loop = asyncio.new_event_loop()
+        self._turn = asyncio.Semaphore(self._jobs)
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="lesson")
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        stopped = asyncio.run_coroutine_threadsafe(self._cancel_all(), self._loop)
+        stopped.result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def kernel(self, language: str) -> Kernel:
+        if language not in self.kernels:
+            self.kernels[language] = find_kernel(language)
+        return self.kernels[language]
+
+    def start(self, episode: Episode, part: str) -> Future[Checked]:
+        """Start one page and language unless that was done before."""
+        key = (episode.path, part)
+        if key not in self._started:
+            work = self._check(episode, part)
+            self._started[key] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return self._started[key]
+
+    async def _check(self, episode: Episode, part: str) -> Checked:
+        async with self._turn:
+            if part == RESPONSES:
+                return await self._check_responses(episode)
+            kernel = self.kernel(part)
+            if kernel.missing:
+                results = tuple(Result(b, "not run", kernel.missing) for b in episode.to_run(part))
+                return Checked(episode, part, results, missing=kernel.missing)
+            environment = self.environment(episode.path, part)
+            run = await execute(episode, kernel, self.root, environment, self.limits)
+            return Checked(episode, part, results_of_run(episode, part, run), run.seconds)
+
+    async def _check_responses(self, episode: Episode) -> Checked:
+        environment = self.environment(episode.path, RESPONSES)
+
+        def check(block: Block) -> Result:
+            return check_response(block, environment, self.limits.seconds)
+
+        results = [await asyncio.to_thread(check, block) for block in episode.responses]
+        return Checked(episode, RESPONSES, tuple(results), sum(r.seconds for r in results))
+
+    async def _cancel_all(self) -> None:
+        tasks = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,109 @@
+"""Where the pages of a Carpentries Workbench lesson lie."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from lesson_runner.episode import Episode, Problem, read_episode
+
+FOLDERS = ("episodes", "learners", "instructors", "profiles")
+SUFFIXES = (".md", ".Rmd")
+
+
+class LessonError(Exception):
+    """The call cannot be carried out: no such lesson or page. The message says the way out."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """The pages of a lesson in the order of its `config.yaml`, as absolute paths."""
+
+    root: Path
+    pages: tuple[Path, ...]
+    problems: tuple[Problem, ...] = ()
+
+    def relative(self, page: Path) -> str:
+        """How reports name a page: relative to the root, with forward slashes."""
+        try:
+            return page.relative_to(self.root).as_posix()
+        except ValueError:
+            return page.as_posix()
+
+    def read(self, page: Path) -> Episode:
+        path = self.relative(page)
+        try:
+            # Line endings stay as they are: they count in nothing but an update of the page.
+            text = page.read_bytes().decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            problem = Problem(path, line, "this is not UTF-8: save the page as UTF-8")
+            return Episode(path, path, "", (), (), (problem,))
+        return read_episode(path, text)
+
+
+def is_lesson(folder: Path) -> bool:
+    return (folder / "config.yaml").is_file() and (folder / "episodes").is_dir()
+
+
+def find_root(start: Path) -> Path | None:
+    """The lesson that a file or folder belongs to: the nearest folder with a `config.yaml`."""
+    start = start.resolve()
+    return next((folder for folder in (start, *start.parents) if is_lesson(folder)), None)
+
+
+def find_lesson(root: Path, pages: list[Path] | None = None) -> Lesson:
+    """The lesson at `root`, or only the given pages of it. Raises `LessonError`."""
+    root = root.resolve()
+    if pages:
+        for page in pages:
+            if not page.is_file():
+                raise LessonError(f"no such page: {page}")
+            if page.suffix not in SUFFIXES:
+                raise LessonError(f"{page} is no page: give a .md or .Rmd file")
+        return Lesson(root, tuple(dict.fromkeys(page.resolve() for page in pages)))
+    if not root.is_dir():
+        raise LessonError(f"no such folder: {root}")
+    if not (root / "episodes").is_dir():
+        raise LessonError(f"{root} is no lesson: it has no folder `episodes`; give --root DIR")
+    listed, problems = _listed(root)
+    found = [page for folder in FOLDERS for page in _pages_in(root / folder)]
+    ordered = [page for page in listed if page in found]
+    ordered += [page for page in found if page not in ordered]
+    # Every episode of the list comes first, as in the lesson's own menu.
+    ordered.sort(key=lambda page: FOLDERS.index(page.parent.name))
+    return Lesson(root, tuple(ordered), tuple(problems))
+
+
+def _pages_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(page for page in folder.iterdir() if page.suffix in SUFFIXES and page.is_file())
+
+
+def _listed(root: Path) -> tuple[list[Path], list[Problem]]:
+    """The pages that `config.yaml` lists, and what is wrong with the list."""
+    config = root / "config.yaml"
+    if not config.is_file():
+        return [], []
+    try:
+        document = yaml.compose(config.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        return [], [
+            Problem("config.yaml", line, f"not valid YAML: {getattr(error, 'problem', error)}")
+        ]
+    pages: list[Path] = []
+    problems: list[Problem] = []
+    for key, value in document.value if isinstance(document, yaml.MappingNode) else []:
+        if key.value not in FOLDERS or not isinstance(value, yaml.SequenceNode):
+            continue
+        for node in value.value:
+            page = root / key.value / str(node.value)
+            if page.is_file():
+                pages.append(page)
+            else:
+                message = f"lists {key.value}/{node.value}, which does not exist"
+                problems.append(Problem("config.yaml", node.start_mark.line + 1, message))
+    return pages, problems
