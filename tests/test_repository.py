@@ -1,4 +1,4 @@
-"""The repository is what the Carpentries Workbench needs, and its pages keep the lesson's own rules.
+"""The repository is what the Carpentries Workbench needs; its pages keep the lesson's own rules.
 
 The Workbench reports most faults only when it builds the site, and some never: a page that is not
 in `config.yaml` is left out, a Markdown file in the wrong folder becomes a page, and a line of
@@ -602,7 +602,9 @@ def unkind_words(text: str) -> list[str]:
 
 
 def test_unkind_words_are_found_in_prose_only() -> None:
-    text = "Just send it: this is *easy*.\n\n`just` in code\n\n```bash\njust build\n```\n\nAdjust it.\n"
+    text = (
+        "Just send it: this is *easy*.\n\n`just` is code.\n\n```bash\njust go\n```\n\nAdjust it.\n"
+    )
 
     assert unkind_words(text) == ["Just", "easy"]
 
