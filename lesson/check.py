@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--block-timeout",
-        type=float,
+        type=int,
         default=Limits.seconds,
         metavar="SECONDS",
         help="time limit of each block (default: %(default)s)",

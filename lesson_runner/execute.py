@@ -33,9 +33,9 @@ TIME_IS_UP = "TimeIsUp"
 class Limits:
     """`seconds` per block, `characters` of output per block, `start` seconds for a kernel."""
 
-    seconds: float = 60.0
+    seconds: int = 60
     characters: int = 1_000_000
-    start: float = 60.0
+    start: int = 60
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class Execution:
     """What happened when a block ran.
 
     `output` is stdout and the values of expressions in the order they came; `printed` everything
-    printed, stderr included. `ended` says why nothing after this block could run.
+    printed, stderr included. `ended` says why nothing after this block could run, and
+    `ended_line` where in the page, or 0.
     """
 
     block: Block
@@ -62,6 +63,7 @@ class Execution:
     images: tuple[bytes, ...] = ()
     seconds: float = 0.0
     ended: str = ""
+    ended_line: int = 0
     refused_hosts: tuple[str, ...] = ()
 
 
@@ -201,7 +203,7 @@ async def _executions(
         if client.flooded:
             ended = f"printed more than {client.limits.characters:,} characters: interrupted"
         elif client.reply.get("ename") == TIME_IS_UP:
-            ended = f"still running after {client.limits.seconds:g} s: interrupted"
+            ended = f"still running after {client.limits.seconds} s: interrupted"
         seconds = time.perf_counter() - started
         execution = _execution(block, cell, client.reply, ended, seconds, tuple(gate.refused))
         yield execution
@@ -230,7 +232,15 @@ def _execution(
                 text.add_value(output["data"]["text/plain"])
     failure = None if ended else _failure(block, cell, reply, text.printed)
     return Execution(
-        block, text.output, text.printed, failure, tuple(images), seconds, ended, refused
+        block,
+        text.output,
+        text.printed,
+        failure,
+        tuple(images),
+        seconds,
+        ended,
+        _crash_line(block, ended),
+        refused,
     )
 
 
@@ -287,6 +297,11 @@ def _python_line(block: Block, traceback: str) -> int:
     return inside[-1] if inside else 0
 
 
+def _crash_line(block: Block, report: str) -> int:
+    lines = re.findall(rf'File "{re.escape(block.path)}", line (\d+)', report)
+    return int(lines[-1]) if lines else 0
+
+
 def _r_line(block: Block, value: str, traceback: str) -> int:
     """R tells the line of a syntax error; of others the call, which may stand on one line only."""
     if syntax := re.search(r"<text>:(\d+):\d+:", value):
@@ -299,8 +314,9 @@ def _r_line(block: Block, value: str, traceback: str) -> int:
     return block.line + calling[0] if len(calling) == 1 else 0
 
 
-def _tail(log: Path, lines: int = 5) -> str:
+def _tail(log: Path, lines: int = 8) -> str:
     """The last lines that a kernel wrote to its own terminal, such as a crash report."""
     text = log.read_bytes().decode("utf-8", "replace")
     kept = [line for line in text.splitlines() if line.strip() and "[IPKernelApp]" not in line]
-    return "\n".join(kept[-lines:])
+    crash = next((n for n, line in enumerate(kept) if line.startswith("Fatal Python error")), None)
+    return "\n".join(kept[-lines:] if crash is None else kept[crash : crash + lines])

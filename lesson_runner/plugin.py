@@ -42,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--block-timeout",
-        type=float,
+        type=int,
         default=Limits.seconds,
         metavar="SECONDS",
         help="time limit of each block of a page (default: %(default)s)",

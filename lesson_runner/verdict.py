@@ -83,7 +83,7 @@ def _ended(execution: Execution) -> Failed:
     if not execution.ended:
         return None
     reason, _, detail = execution.ended.partition("\n")
-    return reason, 0, _refused(execution, detail)
+    return reason, execution.ended_line, _refused(execution, detail)
 
 
 def _raised(execution: Execution) -> Failed:

@@ -4,6 +4,7 @@ Its tracebacks name the page and the page's lines.
 """
 
 import ast
+import faulthandler
 import json
 import linecache
 import os
@@ -110,4 +111,8 @@ class PageKernel(IPythonKernel):
 
 
 if __name__ == "__main__":
-    IPKernelApp.launch_instance(kernel_class=PageKernel)
+    log = os.dup(2)  # ipykernel is about to send descriptor 2 to the notebook
+    app = IPKernelApp.instance(kernel_class=PageKernel)
+    app.initialize()
+    faulthandler.enable(file=log, all_threads=False)
+    app.start()

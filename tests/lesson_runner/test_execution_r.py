@@ -1,0 +1,112 @@
+"""R blocks in IRkernel: errors are found where IRkernel would pass over them."""
+
+import pytest
+from conftest import MadeLesson  # type: ignore[attr-defined]
+
+pytestmark = pytest.mark.usefixtures("r_kernel")
+
+
+def outcomes(checked: object) -> list[tuple[int, str]]:
+    return [(result.block.line, result.outcome) for result in checked.results]  # type: ignore[attr-defined]
+
+
+def test_outputs_errors_and_plots(made_lesson: MadeLesson) -> None:
+    checked = made_lesson.check(
+        """\
+        ```r
+        print("first")
+        x <- c(a = 1, b = 2)
+        x
+        message("not compared")
+        ```
+        ```output
+        [1] "first"
+        a b
+        1 2
+        ```
+        ```r
+        stop("no key")
+        ```
+        ```error
+        Error...: no key
+        ```
+        ```r
+        plot(1:3)
+        ```
+
+        ![A line](fig/line.png)
+
+        ```r
+        read.csv("data/titles.csv")$title
+        ```
+        ```output
+        [1] "Heat"
+        ```
+        """,
+        "r",
+    )
+    assert {outcome for _, outcome in outcomes(checked)} == {"passed"}, checked.failed
+
+
+def test_an_error_has_the_line_of_its_call_or_of_the_syntax_error(made_lesson: MadeLesson) -> None:
+    (failure,) = made_lesson.failures(
+        """\
+        ```r
+        share <- function(part, whole) stop("whole is ", whole)
+        total <- 0
+
+        share(1, total)
+        ```
+        """,
+        "r",
+    )
+    assert failure.startswith("episodes/page.md:5: Error in share(1, total): whole is 0")
+    (failure,) = made_lesson.failures("```r\nx <- c(1,\n  2))\n```\n", "r")
+    assert failure.startswith("episodes/page.md:3: Error in parse")
+
+
+def test_what_irkernel_passes_over_fails(made_lesson: MadeLesson) -> None:
+    checked = made_lesson.check(
+        """\
+        ```r
+        readline("Name? ")
+        ```
+        ```error
+        Error: nobody is there to answer: lesson code runs unattended
+        ```
+        ```r
+        quit()
+        ```
+        ```error
+        Error: quit() ends the session of whoever runs it
+        ```
+        ```r
+        try(stop("caught and printed"))
+        ```
+        """,
+        "r",
+    )
+    assert outcomes(checked) == [(1, "passed"), (7, "passed"), (13, "failed")]
+    assert checked.failed[0].reason == (
+        "the block prints an error that the page does not show: "
+        'Error in try(stop("caught and printed")) : caught and printed'
+    )
+
+
+def test_a_hanging_block_is_interrupted_and_named(made_lesson: MadeLesson) -> None:
+    checked = made_lesson.check("```r\nSys.sleep(60)\n```\n", "r", seconds=1)
+    assert checked.failed[0].reason == "still running after 1 s: interrupted"
+
+
+def test_a_kernel_that_dies_is_named(made_lesson: MadeLesson) -> None:
+    checked = made_lesson.check("```r\ntools::pskill(Sys.getpid(), 9)\n```\n", "r")
+    assert checked.failed[0].reason == "the kernel died"
+
+
+def test_a_missing_kernel_is_said_with_the_way_out(
+    made_lesson: MadeLesson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    checked = made_lesson.check("```r\n1\n```\n", "r")
+    assert outcomes(checked) == [(1, "not run")]
+    assert "IRkernel::installspec()" in checked.missing
