@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -10,20 +10,15 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from . import chat, describe, tokens, wire
+from . import chat, describe, embed, texts, tokens, wire
 from .auth import Caller, enter
+from .calls import Proxy
 from .config import ProxyConfig
 from .keys import KeyStore
 from .middleware import GZip, SecurityHeaders
 from .wire import JSON, Detail, ProxyError
 
-
-@dataclass(frozen=True)
-class Proxy:
-    """What the routes share: the configuration and the keys."""
-
-    config: ProxyConfig
-    keys: KeyStore
+Answer = Callable[[Request, Proxy, Caller], Awaitable[Response]]
 
 
 def create_app(config: ProxyConfig, keys: KeyStore) -> FastAPI:
@@ -42,7 +37,7 @@ def create_app(config: ProxyConfig, keys: KeyStore) -> FastAPI:
     proxy = Proxy(config, keys)
     _add_health(app)
     _add_models(app, proxy)
-    _add_chat(app, proxy)
+    _add_llm(app, proxy)
     describe.add_security(app)
     _add_errors(app)
     app.add_middleware(
@@ -78,13 +73,13 @@ def _add_errors(app: FastAPI) -> None:
         assert isinstance(error, Detail)
         return JSON({"detail": error.detail}, error.status)
 
-    async def no_mapping(request: Request, error: Exception) -> Response:
+    async def stumble(request: Request, error: Exception) -> Response:
         body = {"message": "Internal server error", "type": "internal_server_error"}
         return JSON({"error": body}, 500)
 
     app.add_exception_handler(ProxyError, proxy_error)
     app.add_exception_handler(Detail, detail)
-    app.add_exception_handler(wire.NoMapping, no_mapping)
+    app.add_exception_handler(Exception, stumble)
 
 
 def _add_health(app: FastAPI) -> None:
@@ -127,15 +122,23 @@ def _add_models(app: FastAPI, proxy: Proxy) -> None:
     app.get("/models/{model_id}", include_in_schema=False)(model)
 
 
-def _add_chat(app: FastAPI, proxy: Proxy) -> None:
-    async def complete(request: Request) -> Response:
-        caller = await enter(request, proxy.keys)
-        return await chat.complete(request, proxy.config, caller, "/chat/completions")
+def _add_llm(app: FastAPI, proxy: Proxy) -> None:
+    """The routes that ask a model, each under its four paths."""
 
-    app.post("/chat/completions", **describe.CHAT)(complete)
-    for path in (
-        "/v1/chat/completions",
-        "/engines/{model:path}/chat/completions",
-        "/openai/deployments/{model:path}/chat/completions",
-    ):
-        app.post(path, include_in_schema=False)(complete)
+    def add(path: str, answer: Answer, description: dict[str, Any]) -> None:
+        async def endpoint(request: Request) -> Response:
+            return await answer(request, proxy, await enter(request, proxy.keys))
+
+        app.post(path, **description)(endpoint)
+        for prefix in ("/v1", "/engines/{model:path}", "/openai/deployments/{model:path}"):
+            app.post(prefix + path, include_in_schema=False)(endpoint)
+
+    # The longer path first: "/engines/{model:path}/completions" would match it too.
+    add("/chat/completions", chat.complete, describe.CHAT)
+    add("/completions", texts.complete, describe.COMPLETION)
+    add("/embeddings", embed.embeddings, describe.EMBEDDINGS)
+
+    async def count(request: Request) -> Response:
+        return await texts.count(request, await enter(request, proxy.keys))
+
+    app.post("/utils/token_counter", **describe.TOKEN_COUNTER)(count)

@@ -100,6 +100,7 @@ def sent_key(request: Request) -> str | None:
         value = request.headers.get(name)
         if value is None or (name == "authorization" and not value):
             continue
+        value = value.strip()
         if name == "authorization":
             return _bearer(value) or ""
         return (_bearer(value) or value) if name == "x-litellm-api-key" else value

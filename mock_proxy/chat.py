@@ -3,215 +3,59 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from . import answers, failures, tokens, wire
+from . import failures, tokens, wire
 from .auth import Caller
-from .config import Model, ProxyConfig
-from .keys import Admission, OverLimit
-from .wire import JSON, ProxyError
-
-CANNED_PROMPT_TOKENS, CANNED_COMPLETION_TOKENS = 10, 20
-"""What LiteLLM reports for a canned answer, whatever its length."""
+from .calls import Call, Choice, Proxy, Reply, Route, answering, make_reply
+from .wire import JSON
 
 CANNED_PIECE = 3
 """Characters in a piece of a canned stream."""
 
 
-@dataclass(frozen=True)
-class Choice:
-    """One answer; ``finish_reason`` is stop, length or tool_calls."""
-
-    text: str | None
-    finish_reason: str = "stop"
-    tool_calls: tuple[dict[str, Any], ...] = ()
+ROUTE = Route("/chat/completions", needs=("messages",))
 
 
-@dataclass(frozen=True)
-class Reply:
-    """The answers to a request, and the tokens that they cost."""
-
-    choices: tuple[Choice, ...]
-    prompt_tokens: int
-    completion_tokens: int
-
-
-@dataclass(frozen=True)
-class Call:
-    """A request that was let in."""
-
-    caller: Caller
-    model: Model
-    group: str
-    """The model's name as the request has it."""
-    admission: Admission
-    started: float = field(default_factory=time.perf_counter)
-    id: str = field(default_factory=wire.new_id)
-    created: int = field(default_factory=wire.timestamp)
-
-    @property
-    def body(self) -> dict[str, Any]:
-        return self.caller.body
-
-    def price(self, reply: Reply) -> tuple[float, float] | None:
-        """USD for the prompt and for the answers; None where no price is known."""
-        facts = tokens.facts(self.model.target, self.model.info)
-        return tokens.cost(facts, reply.prompt_tokens, reply.completion_tokens)
-
-    def headers(self, reply: Reply, *, is_stream: bool = False) -> wire.Headers:
-        return wire.answer_headers(
-            self.caller.key,
-            self.model,
-            call_id=self.caller.call_id,
-            cost=self.price(reply),
-            seconds=time.perf_counter() - self.started,
-            remaining=self.admission.remaining,
-            is_stream=is_stream,
-        )
-
-    def settle(self, reply: Reply) -> None:
-        """Count the answer's tokens and cost."""
-        cost = sum(self.price(reply) or (0.0,))
-        self.admission.close(reply.prompt_tokens + reply.completion_tokens, cost)
-
-
-def admit(request: Request, config: ProxyConfig, caller: Caller, route: str, needed: str) -> Call:
-    """Check the request as far as LiteLLM does, and count it against the key's limits.
-
-    In LiteLLM's order: the model's type, the limits, the ``needed`` parameter, the model.
-    """
-    body = caller.body
-    name = request.path_params.get("model") or body.get("model")
-    if name is not None and not isinstance(name, str):
-        raise wire.model_is_no_text()
-    admission = caller.key.admit(name or "", reserve=_reserve(body, caller.key.tpm_limit))
-    try:
-        if body.get(needed) is None:
-            raise wire.missing_parameter(route, needed)
-        model = config.find(name) if name else None
-        if name is None or model is None:
-            raise wire.unknown_model(route, name)
-    except ProxyError:
-        admission.close()
-        raise
-    return Call(caller, model, name, admission)
-
-
-def _reserve(body: dict[str, Any], tpm_limit: int | None) -> int:
-    """Tokens that LiteLLM sets aside for a request before it knows better."""
-    if tpm_limit is None:
-        return 0
-    messages = body.get("messages")
-    text = "".join(
-        tokens.text_of(m.get("content"))
-        for m in (messages if isinstance(messages, list) else [])
-        if isinstance(m, dict)
-    )
-    prompt = max(1, len(text) // 4)
-    most = max_tokens(body)
-    return prompt + (most if most is not None else max(prompt, min(1024, tpm_limit // 4)))
-
-
-def max_tokens(body: dict[str, Any]) -> int | None:
-    """The request's limit on the answer's tokens, by either of its names."""
-    for name in ("max_completion_tokens", "max_tokens"):
-        if isinstance(body.get(name), int) and body[name] > 0:
-            return int(body[name])
-    return None
-
-
-async def complete(request: Request, config: ProxyConfig, caller: Caller, route: str) -> Response:
+async def complete(request: Request, proxy: Proxy, caller: Caller) -> Response:
     """The answer to a chat request, or ProxyError."""
-    timeout: float | None = None
-    try:
-        call = admit(request, config, caller, route, "messages")
+    async with answering(request, proxy, caller, ROUTE) as call:
         is_stream = caller.body.get("stream") is True
-        timeout = float(call.model.params.get("timeout") or 6000)
-        try:
-            failures.check({**caller.body, "model": call.group}, call.model)
-            await failures.on_demand(call.model, call.group, is_stream=is_stream)
-            await asyncio.sleep(float(call.model.params.get("mock_delay") or 0))
-            reply = make_reply(call)
-        except BaseException:
+        failures.check({**caller.body, "model": call.group}, call.model)
+        await failures.on_demand(call.model, call.group, is_stream=is_stream)
+        await asyncio.sleep(float(call.model.params.get("mock_delay") or 0))
+        reply = make_reply(call)
+        broken = failures.mid_stream(call.model) if is_stream else None
+        if broken is not None:
             call.admission.close()
-            raise
-    except OverLimit as limit:
-        error = wire.over_limit(limit)
-        error.headers |= wire.error_headers(caller.key, caller.call_id)
-        raise error from None
-    except ProxyError as error:
-        error.headers |= wire.error_headers(caller.key, caller.call_id, timeout=timeout)
-        raise
-    if is_stream:
-        headers = call.headers(reply, is_stream=True)
-        return StreamingResponse(
-            stream(call, reply),
-            headers={**headers, "cache-control": "no-cache", "x-accel-buffering": "no"},
-            media_type="text/event-stream",
-        )
-    response = JSON(body_of(call, reply))
+            return JSON(
+                {"error": broken.error}, broken.status, headers=call.headers(reply, is_stream=True)
+            )
+        if is_stream:
+            return streamed(call, reply, stream(call, reply))
+        return whole(call, reply, body_of(call, reply))
+
+
+def whole(call: Call, reply: Reply, body: Any) -> Response:
+    """An answer in one piece, paid for."""
+    response = JSON(body)
     response.headers.update(call.headers(reply))
     call.settle(reply)
     return response
 
 
-def make_reply(call: Call) -> Reply:
-    """The answers: the model's canned one, or the rules'."""
-    return canned_reply(call) if call.model.is_canned else ruled_reply(call)
-
-
-def canned_reply(call: Call) -> Reply:
-    body, params = call.body, call.model.params
-    text = params.get("mock_response")
-    text = "This is a mock request" if text is None else str(text)
-    choice = Choice(text, tool_calls=tuple(params.get("mock_tool_calls") or ()))
-    n = body.get("n")
-    choices = (choice,) * (1 if n is None else max(0, int(n)))
-    prompt, completion = CANNED_PROMPT_TOKENS, CANNED_COMPLETION_TOKENS
-    if body.get("stream") is True:
-        prompt, completion = tokens.count_messages(body["messages"]), tokens.count(text)
-    elif call.caller.key.max_budget is not None:
-        # LiteLLM counts a prompt only where it has to keep within a budget.
-        prompt = tokens.count_messages(body["messages"])
-    return Reply(choices, prompt, completion)
-
-
-def ruled_reply(call: Call) -> Reply:
-    body = call.body
-    n = body.get("n")
-    first, varies = _which_time(call)
-    stop = body.get("stop") or ()
-    stop = [stop] if isinstance(stop, str) else [s for s in stop if isinstance(s, str)]
-    choices = []
-    for i in range(1 if n is None else max(0, int(n))):
-        conversation = answers.read(body["messages"], first + i if varies else 1)
-        text, reason = answers.cut(answers.answer(conversation), max_tokens(body), stop)
-        choices.append(Choice(text, reason))
-    completion = sum(tokens.count(choice.text or "") for choice in choices)
-    return Reply(tuple(choices), tokens.count_messages(body["messages"]), completion)
-
-
-def _which_time(call: Call) -> tuple[int, bool]:
-    """The how-manieth answer to give, and whether answers vary: with a temperature above 0.
-
-    With a ``seed`` the seed alone decides, so that the same seed gets the same answer.
-    """
-    body = call.body
-    temperature = body.get("temperature")
-    if not isinstance(temperature, (int, float)) or temperature <= 0:
-        return 1, False
-    if isinstance(body.get("seed"), int):
-        return abs(body["seed"]) % 97 + 1, True
-    conversation = orjson.dumps([call.group, body["messages"]])
-    return call.caller.key.times_asked(hashlib.sha256(conversation).hexdigest()), True
+def streamed(call: Call, reply: Reply, events: AsyncIterator[bytes]) -> Response:
+    """An answer in events; whoever makes the events settles."""
+    headers = call.headers(reply, is_stream=True)
+    return StreamingResponse(
+        events,
+        headers={**headers, "cache-control": "no-cache", "x-accel-buffering": "no"},
+        media_type="text/event-stream",
+    )
 
 
 # --- bodies -----------------------------------------------------------------------------------
@@ -285,7 +129,7 @@ async def stream(call: Call, reply: Reply) -> AsyncIterator[bytes]:
 
 def _chunks(call: Call, reply: Reply) -> Iterator[dict[str, Any]]:
     make = _canned_chunk if call.model.is_canned else _provider_chunk
-    pieces = [_split(call, choice) for choice in reply.choices]
+    pieces = [pieces_of(call, choice) for choice in reply.choices]
     for at in range(max(map(len, pieces), default=0)):
         deltas = []
         for index, (choice_pieces, _) in enumerate(zip(pieces, reply.choices, strict=True)):
@@ -309,7 +153,8 @@ def _chunks(call: Call, reply: Reply) -> Iterator[dict[str, Any]]:
         yield _usage_chunk(call, reply)
 
 
-def _split(call: Call, choice: Choice) -> list[str]:
+def pieces_of(call: Call, choice: Choice) -> list[str]:
+    """The answer's text as it is streamed."""
     text = choice.text or ""
     if call.model.is_canned:
         return [text[i : i + CANNED_PIECE] for i in range(0, len(text), CANNED_PIECE)]

@@ -29,6 +29,9 @@ TAGS = [
     {"name": "health", "description": "Does the proxy run? No key is needed."},
     {"name": "model management", "description": "Which models may this key use?"},
     {"name": "chat/completions", "description": "Ask a model."},
+    {"name": "embeddings", "description": "Texts as vectors, to compare them."},
+    {"name": "completions", "description": "The older form of asking, with one text."},
+    {"name": "llm utils", "description": "Count before you ask."},
 ]
 
 SECURITY: list[dict[str, list[str]]] = [{"APIKeyHeader": []}]
@@ -277,6 +280,113 @@ CHAT: Route = {
         403: DENIED,
         422: OVER_BUDGET,
         429: TOO_MANY,
+    },
+}
+
+EMBEDDINGS: Route = {
+    "tags": ["embeddings"],
+    "summary": "Texts as vectors",
+    "description": "One vector for each text of `input`; texts with shared words lie closer.",
+    "openapi_extra": {
+        "security": SECURITY,
+        "requestBody": _body(
+            {
+                "type": "object",
+                "required": ["model", "input"],
+                "properties": {
+                    "model": {"type": "string", "description": "An embedding model's `id`."},
+                    "input": {
+                        "anyOf": [
+                            {"type": "string"},
+                            {"type": "array", "items": {"type": "string"}},
+                        ]
+                    },
+                    "encoding_format": {"type": "string", "enum": ["float", "base64"]},
+                },
+            },
+            {
+                "Two texts": {
+                    "value": {
+                        "model": "text-embedding-ada-002",
+                        "input": ["Solar panels on school roofs", "A roof with a solar panel"],
+                    }
+                }
+            },
+        ),
+    },
+    "responses": {
+        200: {
+            "description": "The vectors, in the order of the texts.",
+            "content": _json(
+                {
+                    "model": "text-embedding-ada-002",
+                    "data": [{"embedding": [0.01, -0.02], "index": 0, "object": "embedding"}],
+                    "object": "list",
+                    "usage": {"prompt_tokens": 5, "total_tokens": 5},
+                }
+            ),
+        },
+        400: INVALID,
+        401: UNAUTHORIZED,
+        422: OVER_BUDGET,
+        429: TOO_MANY,
+    },
+}
+COMPLETION: Route = {
+    "tags": ["completions"],
+    "summary": "Continue a text",
+    "description": "The older form of a request. Prefer `/chat/completions`.",
+    "openapi_extra": {
+        "security": SECURITY,
+        "requestBody": _body(
+            {
+                "type": "object",
+                "required": ["model", "prompt"],
+                "properties": {
+                    "model": {"type": "string"},
+                    "prompt": {"type": "string"},
+                    "max_tokens": {"type": "integer", "minimum": 1},
+                },
+            },
+            {"A text": {"value": {"model": "gpt-4o-mini", "prompt": "Say hello."}}},
+        ),
+    },
+    "responses": {
+        200: {
+            "description": "The continuation.",
+            "content": _json(
+                {
+                    "object": "text_completion",
+                    "choices": [{"finish_reason": "stop", "index": 0, "text": "Hello!"}],
+                }
+            ),
+        },
+        400: INVALID,
+        401: UNAUTHORIZED,
+    },
+}
+TOKEN_COUNTER: Route = {
+    "tags": ["llm utils"],
+    "summary": "Count tokens",
+    "description": "How many tokens a `prompt`, or `messages`, would be. Costs nothing.",
+    "openapi_extra": {
+        "security": SECURITY,
+        "requestBody": _body(
+            {
+                "type": "object",
+                "required": ["model"],
+                "properties": {
+                    "model": {"type": "string"},
+                    "prompt": {"type": "string"},
+                    "messages": {"type": "array", "items": {"type": "object"}},
+                },
+            },
+            {"A text": {"value": {"model": "gpt-4o-mini", "prompt": "Hello world"}}},
+        ),
+    },
+    "responses": {
+        200: {"description": "The count.", "content": _json({"total_tokens": 2})},
+        401: UNAUTHORIZED,
     },
 }
 

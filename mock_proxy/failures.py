@@ -17,6 +17,12 @@ from .wire import ProxyError
 WITHOUT_RESPONSE_FORMAT = ("gpt-4", "gpt-3.5-turbo-16k", "gpt-4-0613", "gpt-4-32k")
 """Targets (without ``openai/``) for which LiteLLM refuses ``response_format``."""
 
+MID_STREAM = "Exception: mock_streaming_error"
+MID_STREAM_MESSAGE = (
+    "litellm.APIError: APIError: OpenAIException - litellm.MockException: "
+    "This is a mock error raised mid-stream"
+)
+
 
 def check(body: Mapping[str, Any], model: Model) -> None:
     """Raise what LiteLLM answers to parameters that it cannot work with."""
@@ -108,11 +114,16 @@ async def on_demand(model: Model, group: str, *, is_stream: bool) -> None:
     if wanted.startswith("Exception: content_filter_policy"):
         message = f"litellm.BadRequestError: OpenAIException - litellm.MockException: {wanted}"
         raise wire.failed(400, message, group, "invalid_request_error")
-    if wanted.startswith("Exception: mock_streaming_error"):
-        message = (
-            "litellm.APIError: APIError: OpenAIException - litellm.MockException: "
-            "This is a mock error raised mid-stream"
-        )
-        if is_stream:  # the stream's first piece fails, so that plain JSON still goes out
-            raise ProxyError(529, message, None)
-        raise wire.failed(529, message, group, "internal_server_error")
+    if wanted.startswith(MID_STREAM) and not is_stream:
+        raise wire.failed(529, MID_STREAM_MESSAGE, group, "internal_server_error")
+
+
+def mid_stream(model: Model) -> ProxyError | None:
+    """The error of a stream that the model's ``mock_response`` asks to break.
+
+    It breaks at the first piece, before anything was sent, and so goes out as plain JSON.
+    """
+    wanted = model.mock_response
+    if isinstance(wanted, str) and wanted.startswith(MID_STREAM):
+        return ProxyError(529, MID_STREAM_MESSAGE, None)
+    return None

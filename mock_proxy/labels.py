@@ -190,15 +190,15 @@ def _score(task: Task, label: str) -> tuple[int, int]:
 def _stems(label: str, about: str) -> tuple[str, ...]:
     """Beginnings of words that count for a label: its own, listed ones, and its description's."""
     name = label.lower()
-    own = [_stem(word) for word in re.findall(r"\w{3,}", name)]
-    listed = next((words for key, words in KEYWORDS.items() if _stem(key) in own), "").split()
-    described = [_stem(word) for word in re.findall(r"[a-zà-ÿ]{5,}", about.lower())]
+    own = [stem(word) for word in re.findall(r"\w{3,}", name)]
+    listed = next((words for key, words in KEYWORDS.items() if stem(key) in own), "").split()
+    described = [stem(word) for word in re.findall(r"[a-zà-ÿ]{5,}", about.lower())]
     if name in FALLBACKS:
         return ("\0",)
     return tuple(dict.fromkeys([*own, *listed, *described])) or ("\0",)
 
 
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
     """The word without a common ending, so that other forms of it begin alike."""
     for ending in ("ies", "ing", "ed", "es", "s", "y"):
         if word.endswith(ending) and len(word) - len(ending) >= 4:

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from starlette.types import Receive, Scope, Send
 
 from . import keys
 from .app import create_app
 from .config import PRACTICE_CONFIG, PRACTICE_KEY, ProxyConfig, load
+from .wire import NoMapping
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
-        for tick in itertools.count(1):
+        for tick in itertools.count():
             if await self.on_tick(tick % 864_000):
                 return
             with contextlib.suppress(asyncio.TimeoutError):
@@ -129,8 +131,16 @@ def is_loopback(host: str) -> bool:
 
 
 def _settings(config: ProxyConfig, store: keys.KeyStore) -> uvicorn.Config:
+    app = create_app(config, store)
+
+    async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
+        # Starlette answers such a body with a 500, outside of all middleware, as LiteLLM's
+        # does, and raises the error again for the log; but nothing is wrong here.
+        with contextlib.suppress(NoMapping):
+            await app(scope, receive, send)
+
     return uvicorn.Config(
-        create_app(config, store),
+        quiet,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -152,7 +152,7 @@ def unknown_model(route: str, model: object) -> ProxyError:
 
 
 def failed(
-    status: int, message: str, group: str, type: str, param: str | None = None
+    status: int, message: str, group: str, type: str | None, param: str | None = None
 ) -> ProxyError:
     """A provider's failure as the router reports it."""
     message += (
@@ -192,17 +192,19 @@ def error_headers(
 def answer_headers(
     key: keys.Key,
     model: Model,
+    group: str,
     *,
     call_id: str,
     cost: tuple[float, float] | None,
     seconds: float,
     remaining: Mapping[str, tuple[int, int]],
+    model_limits: Mapping[str, int],
     is_stream: bool = False,
 ) -> Headers:
     """For an answer: who made it, what it cost in USD (prompt, completion), what remains.
 
-    A stream's headers leave before its cost is known, and say 0.0. Where no price is known
-    the total is left out.
+    A stream's headers leave before its cost is known, and say 0.0. A total
+    of nothing is left out, as where no price is known.
     """
     prompt, completion = (0.0, 0.0) if is_stream or cost is None else cost
     total = prompt + completion
@@ -213,7 +215,7 @@ def answer_headers(
         "x-litellm-model-api-base": model.api_base,
         "x-litellm-version": VERSION,
     }
-    if cost is not None and not is_stream:
+    if total:
         headers["x-litellm-response-cost"] = str(total)
     headers |= {
         "x-litellm-response-cost-original": str(total),
@@ -230,7 +232,8 @@ def answer_headers(
         headers["x-litellm-overhead-duration-ms"] = f"{seconds * 1000:.4f}"
     headers |= {
         "x-litellm-callback-duration-ms": "0.0",
-        "x-litellm-model-group": model.name,
+        "x-litellm-model-group": group,
+        **{f"x-ratelimit-{name}": str(value) for name, value in model_limits.items()},
         "x-litellm-attempted-retries": "0",
         "x-litellm-attempted-fallbacks": "0",
     }

@@ -1,0 +1,234 @@
+"""A request that was let in: counted against its key, answered, and paid for."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+
+from . import answers, tokens, wire
+from .auth import Caller
+from .config import Model, ProxyConfig
+from .keys import Admission, KeyStore, Meter, OverLimit, now
+from .wire import ProxyError
+
+CANNED_PROMPT_TOKENS, CANNED_COMPLETION_TOKENS = 10, 20
+"""What LiteLLM reports for a canned answer, whatever its length."""
+
+DEFAULT_TIMEOUT = 6000.0
+"""Seconds that LiteLLM names in the headers of a failure, unless the model sets its own."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One answer; ``finish_reason`` is stop, length or tool_calls."""
+
+    text: str | None
+    finish_reason: str = "stop"
+    tool_calls: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The answers to a request, and the tokens that they cost."""
+
+    choices: tuple[Choice, ...]
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that was let in."""
+
+    caller: Caller
+    model: Model
+    group: str
+    """The model's name as the request has it."""
+    admission: Admission
+    model_limits: dict[str, int]
+    """What remains of the model's own limits, as headers say it."""
+    started: float = field(default_factory=time.perf_counter)
+    id: str = field(default_factory=wire.new_id)
+    created: int = field(default_factory=wire.timestamp)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return self.caller.body
+
+    def price(self, reply: Reply) -> tuple[float, float] | None:
+        """USD for the prompt and for the answers; None where no price is known."""
+        facts = tokens.facts(self.model.target, self.model.info)
+        return tokens.cost(facts, reply.prompt_tokens, reply.completion_tokens)
+
+    def headers(self, reply: Reply, *, is_stream: bool = False) -> wire.Headers:
+        return wire.answer_headers(
+            self.caller.key,
+            self.model,
+            self.group,
+            call_id=self.caller.call_id,
+            cost=self.price(reply),
+            seconds=time.perf_counter() - self.started,
+            remaining=self.admission.remaining,
+            model_limits=self.model_limits,
+            is_stream=is_stream,
+        )
+
+    def settle(self, reply: Reply) -> None:
+        """Count the answer's tokens and cost."""
+        cost = sum(self.price(reply) or (0.0,))
+        self.admission.close(reply.prompt_tokens + reply.completion_tokens, cost)
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """What the routes share: the configuration, the keys, and each deployment's use."""
+
+    config: ProxyConfig
+    keys: KeyStore
+    meters: dict[str, Meter] = field(default_factory=dict)
+
+    def use(self, model: Model) -> dict[str, int]:
+        """Count a request to a model whose configuration limits it, and say what remains.
+
+        LiteLLM 1.106.2 reports ``rpm`` in headers, below zero too, and refuses nothing.
+        """
+        limit = model.params.get("rpm")
+        if not isinstance(limit, int):
+            return {}
+        meter = self.meters.setdefault(model.id, Meter())
+        meter.refresh(now())
+        meter.requests += 1
+        return {"remaining-requests": limit - meter.requests, "limit-requests": limit}
+
+
+@dataclass(frozen=True)
+class Route:
+    """What differs between the routes that ask a model."""
+
+    name: str
+    """As it stands in error texts, such as ``/chat/completions``."""
+    needs: tuple[str, ...]
+    """Parameters without which LiteLLM asks no model."""
+    names_version: bool = False
+    """Whether its errors carry ``x-litellm-version``."""
+    default_timeout: float = DEFAULT_TIMEOUT
+
+
+@contextlib.asynccontextmanager
+async def answering(
+    request: Request, proxy: Proxy, caller: Caller, route: Route
+) -> AsyncIterator[Call]:
+    """Let the request in, and give errors on the way to its answer their headers.
+
+    LiteLLM's order: the model's type, the key's limits, the needed parameters, the model.
+    What is let in must be settled (``Call.settle``); with an error it is closed unpaid.
+    """
+    timeout: float | None = None
+    admission: Admission | None = None
+    try:
+        body = caller.body
+        name = request.path_params.get("model") or body.get("model")
+        if name is not None and not isinstance(name, str):
+            raise wire.model_is_no_text()
+        admission = caller.key.admit(name or "", reserve=_reserve(body, caller.key.tpm_limit))
+        for parameter in route.needs:
+            if body.get(parameter) is None:
+                raise wire.missing_parameter(route.name, parameter)
+        model = proxy.config.find(name) if name else None
+        if name is None or model is None:
+            raise wire.unknown_model(route.name, name)
+        timeout = float(model.params.get("timeout") or route.default_timeout)
+        yield Call(caller, model, name, admission, proxy.use(model))
+    except OverLimit as limit:
+        error = wire.over_limit(limit)
+        error.headers |= wire.error_headers(caller.key, caller.call_id, version=route.names_version)
+        raise error from None
+    except BaseException as error:
+        if admission is not None:
+            admission.close()
+        if isinstance(error, ProxyError):
+            error.headers |= wire.error_headers(
+                caller.key, caller.call_id, version=route.names_version, timeout=timeout
+            )
+        raise
+
+
+def _reserve(body: dict[str, Any], tpm_limit: int | None) -> int:
+    """Tokens that LiteLLM sets aside for a request before it knows better."""
+    if tpm_limit is None:
+        return 0
+    messages = body.get("messages")
+    text = "".join(
+        tokens.text_of(m.get("content"))
+        for m in (messages if isinstance(messages, list) else [])
+        if isinstance(m, dict)
+    )
+    prompt = max(1, len(text) // 4)
+    most = max_tokens(body)
+    return prompt + (most if most is not None else max(prompt, min(1024, tpm_limit // 4)))
+
+
+def max_tokens(body: dict[str, Any]) -> int | None:
+    """The request's limit on the answer's tokens, by either of its names."""
+    for name in ("max_completion_tokens", "max_tokens"):
+        if isinstance(body.get(name), int) and body[name] > 0:
+            return int(body[name])
+    return None
+
+
+def make_reply(call: Call) -> Reply:
+    """The answers: the model's canned one, or the rules'."""
+    return canned_reply(call) if call.model.is_canned else ruled_reply(call)
+
+
+def canned_reply(call: Call) -> Reply:
+    body, params = call.body, call.model.params
+    text = params.get("mock_response")
+    text = "This is a mock request" if text is None else str(text)
+    choice = Choice(text, tool_calls=tuple(params.get("mock_tool_calls") or ()))
+    n = body.get("n")
+    choices = (choice,) * (1 if n is None else max(0, int(n)))
+    prompt, completion = CANNED_PROMPT_TOKENS, CANNED_COMPLETION_TOKENS
+    if body.get("stream") is True:
+        prompt, completion = tokens.count_messages(body["messages"]), tokens.count(text)
+    elif call.caller.key.max_budget is not None:
+        # LiteLLM counts a prompt only where it has to keep within a budget.
+        prompt = tokens.count_messages(body["messages"])
+    return Reply(choices, prompt, completion)
+
+
+def ruled_reply(call: Call) -> Reply:
+    body = call.body
+    n = body.get("n")
+    first, varies = _which_time(call)
+    stop = body.get("stop") or ()
+    stop = [stop] if isinstance(stop, str) else [s for s in stop if isinstance(s, str)]
+    choices = []
+    for i in range(1 if n is None else max(0, int(n))):
+        conversation = answers.read(body["messages"], first + i if varies else 1)
+        text, reason = answers.cut(answers.answer(conversation), max_tokens(body), stop)
+        choices.append(Choice(text, reason))
+    completion = sum(tokens.count(choice.text or "") for choice in choices)
+    return Reply(tuple(choices), tokens.count_messages(body["messages"]), completion)
+
+
+def _which_time(call: Call) -> tuple[int, bool]:
+    """The how-manieth answer to give, and whether answers vary: with a temperature above 0.
+
+    With a ``seed`` the seed alone decides, so that the same seed gets the same answer.
+    """
+    body = call.body
+    temperature = body.get("temperature")
+    if not isinstance(temperature, (int, float)) or temperature <= 0:
+        return 1, False
+    if isinstance(body.get("seed"), int):
+        return abs(body["seed"]) % 97 + 1, True
+    conversation = orjson.dumps([call.group, body["messages"]])
+    return call.caller.key.times_asked(hashlib.sha256(conversation).hexdigest()), True

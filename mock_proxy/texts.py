@@ -1,0 +1,174 @@
+"""``/completions``: the older form, one text instead of messages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from . import failures, tokens, wire
+from .auth import Caller
+from .calls import Call, Choice, Proxy, Reply, Route, answering, make_reply
+from .chat import pieces_of, streamed, whole
+from .wire import ProxyError
+
+ROUTE = Route("/completions", needs=("prompt",))
+
+
+async def complete(request: Request, proxy: Proxy, caller: Caller) -> Response:
+    """The continuation of a text, or ProxyError. LiteLLM asks a chat model with one message."""
+    try:
+        async with answering(request, proxy, caller, ROUTE) as call:
+            prompt = call.body["prompt"]
+            if isinstance(prompt, list) and all(isinstance(part, str) for part in prompt):
+                prompt = " ".join(prompt)
+            if not isinstance(prompt, str):
+                raise _unmapped(prompt, call.group)
+            messages = [{"role": "user", "content": prompt}]
+            call = replace(call, caller=replace(caller, body={**caller.body, "messages": messages}))
+            is_stream = call.body.get("stream") is True
+            failures.check({**call.body, "model": call.group}, call.model)
+            await failures.on_demand(call.model, call.group, is_stream=is_stream)
+            await asyncio.sleep(float(call.model.params.get("mock_delay") or 0))
+            reply = make_reply(call)
+            if is_stream:
+                response = streamed(call, reply, stream(call, reply))
+                for name in list(response.headers):
+                    if name.startswith(NOT_IN_STREAMS):
+                        del response.headers[name]
+                return response
+            return whole(call, reply, body_of(call, reply))
+    except ProxyError as error:
+        # Of its own headers LiteLLM 1.106.2 sends but one here; and it writes an unknown
+        # model's error in a form of its own.
+        error.headers = {"x-litellm-call-id": caller.call_id}
+        if "provider_specific_fields" in error.error:
+            message = f"400: {{'error': '{error.error['message']}'}}"
+            plain = ProxyError(400, message, "None", "None", headers=error.headers)
+            raise plain from None
+        raise
+
+
+NOT_IN_STREAMS = (
+    "x-litellm-model-api-base",
+    "x-litellm-response-cost",
+    "x-litellm-callback",
+    "x-litellm-overhead",
+)
+"""Headers that LiteLLM 1.106.2 leaves out of a streamed completion."""
+
+
+def _unmapped(prompt: Any, group: str) -> ProxyError:
+    message = (
+        "litellm.APIConnectionError: APIConnectionError: OpenAIException - Unmapped prompt format. "
+        f"Your prompt is neither a list of strings nor a string. prompt={prompt}. "
+        "File an issue - https://github.com/BerriAI/litellm/issues"
+    )
+    return wire.failed(500, message, group, None)
+
+
+def body_of(call: Call, reply: Reply) -> dict[str, Any]:
+    usage = wire.usage(reply.prompt_tokens, reply.completion_tokens, canned=call.model.is_canned)
+    for name in ("completion_tokens_details", "prompt_tokens_details"):
+        known = usage.get(name)
+        more = {"text_tokens": None, "image_tokens": None, "video_tokens": None}
+        usage[name] = None if known is None else {**known, **more}
+    return {
+        "id": call.id,
+        "object": "text_completion",
+        "created": call.created,
+        "model": call.group,
+        "choices": [
+            {
+                "finish_reason": choice.finish_reason,
+                "index": index,
+                "text": choice.text,
+                "logprobs": None,
+            }
+            for index, choice in enumerate(reply.choices)
+        ],
+        "usage": usage,
+    }
+
+
+async def stream(call: Call, reply: Reply) -> AsyncIterator[bytes]:
+    """The answer as server-sent events; what the client did not wait for costs nothing."""
+    try:
+        for chunk in _chunks(call, reply):
+            yield wire.event(chunk)
+            await asyncio.sleep(0)
+        call.settle(reply)
+        yield wire.DONE
+    finally:
+        call.admission.close()
+
+
+def _chunks(call: Call, reply: Reply) -> Iterator[dict[str, Any]]:
+    options = call.body.get("stream_options")
+    wants_usage = isinstance(options, dict) and bool(options.get("include_usage"))
+    # Without include_usage each chunk carries an empty count (LiteLLM 1.106.2).
+    empty = {} if wants_usage else {"usage": wire.usage(0, 0, canned=True)}
+
+    def chunk(choice: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return {
+            "id": call.id,
+            "object": "text_completion",
+            "created": call.created,
+            "model": call.group,
+            "choices": [choice],
+            **more,
+        }
+
+    first = reply.choices[0] if reply.choices else Choice("")
+    for piece in pieces_of(call, first):
+        yield chunk({"index": 0, "text": piece}, **empty)
+    yield chunk({"finish_reason": first.finish_reason, "index": 0}, **empty)
+    if wants_usage:
+        usage = wire.usage(reply.prompt_tokens, reply.completion_tokens, canned=True)
+        usage["completion_tokens_details"] = {
+            "reasoning_tokens": 0,
+            "text_tokens": reply.completion_tokens,
+        }
+        price = call.price(reply)
+        cost = {} if price is None else {"cost": sum(price)}
+        yield chunk({"index": 0}, usage={**usage, **cost})
+
+
+async def count(request: Request, caller: Caller) -> Response:
+    """``/utils/token_counter``: how many tokens a text or messages are."""
+    body = caller.body
+    problems = []
+    if "model" not in body:
+        problems.append(_problem("missing", "model", "Field required"))
+    elif not isinstance(body["model"], str):
+        problems.append(_problem("string_type", "model", "Input should be a valid string"))
+    for name, kind, wanted in (("prompt", str, "string"), ("messages", list, "list")):
+        if body.get(name) is not None and not isinstance(body[name], kind):
+            problems.append(_problem(f"{wanted}_type", name, f"Input should be a valid {wanted}"))
+    if problems:
+        raise wire.Detail(422, problems)
+    prompt, messages = body.get("prompt"), body.get("messages")
+    if prompt is None and messages is None:
+        raise wire.Detail(400, "prompt or messages or contents must be provided")
+    total = tokens.count_messages(messages) if messages is not None else tokens.count(prompt or "")
+    return wire.JSON(
+        {
+            "total_tokens": total,
+            "request_model": body["model"],
+            "model_used": body["model"],
+            "tokenizer_type": "openai_tokenizer",
+            "count_source": "local_estimate",
+            "original_response": None,
+            "error": False,
+            "error_message": None,
+            "status_code": None,
+        }
+    )
+
+
+def _problem(kind: str, name: str, message: str) -> dict[str, Any]:
+    return {"type": kind, "loc": ["body", name], "msg": message}

@@ -1,0 +1,136 @@
+"""Comparing an answer with a recorded one of LiteLLM: what counts, and what may differ.
+
+Whatever differs from one call to the next is replaced by the name of its rule, on both sides;
+everything else must be equal, the order of a body's fields included.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+DATA = Path(__file__).parent.parent / "data" / "litellm"
+MASTER_KEY = "sk-lesson-0123456789abcdef"
+
+TEXT_RULES = {
+    "call id": r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    "hash": r"\b[0-9a-f]{64}\b",
+    "key": r"\bsk-(?!lesson|my-custom|doesnotexist|none|wrong|proj)[\w-]{22}\b",
+    "key's end": r"sk-\.\.\.[\w-]{4}",
+    "time": r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( UTC|Z|[+]00:00)?",
+    "response id": r"\b(resp|msg)_[\w=-]+",
+    "port": r"(?<=127\.0\.0\.1:)\d+",
+    "moment in an alias": r"(?<=[a-z]-)1795380951",
+}
+"""Parts of texts that differ from call to call, each replaced by the rule's name."""
+
+VOLATILE_FIELDS = {"created", "created_at", "system_fingerprint", "spend", "total_spend"}
+"""Fields of bodies that differ from call to call. LiteLLM writes spend to its database some ten
+seconds late, the mock at once."""
+
+VOLATILE_HEADERS = {
+    "date",
+    "content-length",  # follows from the body, which is compared
+    "x-litellm-response-duration-ms",
+    "x-litellm-overhead-duration-ms",
+    "x-litellm-key-spend",  # late in LiteLLM, as above
+}
+"""Headers of which only the presence is compared."""
+
+PROVIDERS_HEADERS = re.compile(r"llm_provider-.*|request-id|x-ratelimit-(limit|remaining)-.*")
+"""Headers that LiteLLM hands on from a provider; the mock has none."""
+
+
+def recorded(name: str) -> dict[str, Any]:
+    """The cases of one file: name → request and response."""
+    cases = json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))
+    return {name: case for name, case in cases.items() if "response" in case}
+
+
+def send(url: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Send a recorded request as it was sent, and return the answer in the recording's form."""
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+    body = request.get("body")
+    if body is not None and not isinstance(body, str):
+        body = json.dumps(body)
+    try:
+        connection.putrequest(request["method"], request["path"], skip_accept_encoding=True)
+        for name, value in (request.get("headers") or {}).items():
+            connection.putheader(name, value)
+        if body is not None:
+            connection.putheader("content-length", str(len(body.encode())))
+        connection.endheaders(body.encode() if body is not None else None)
+        response = connection.getresponse()
+        text = response.read().decode()
+        return {
+            "status": response.status,
+            "headers": response.getheaders(),
+            "body_text": text,
+        }
+    finally:
+        connection.close()
+
+
+def substance(response: dict[str, Any], *, from_provider: bool = False) -> dict[str, Any]:
+    """What of an answer is compared: status, headers and body, without what may differ."""
+    headers = response["headers"]
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    compared = {}
+    for name, value in pairs:
+        name = name.lower()
+        if from_provider and PROVIDERS_HEADERS.fullmatch(name):
+            continue
+        compared[name] = "…" if name in VOLATILE_HEADERS else _without(value)
+    return {
+        "status": response["status"],
+        "headers": dict(sorted(compared.items())),
+        "body": _body(response["body_text"] or ""),
+    }
+
+
+def _body(text: str) -> str:
+    """A body as text; JSON, and the JSON in events, with volatile fields replaced."""
+    if text.startswith("data: "):
+        return "\n\n".join(
+            "data: " + _body(part.removeprefix("data: ")) if part else part
+            for part in text.split("\n\n")
+        )
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return _without(text)
+    return _without(json.dumps(_normal(content), ensure_ascii=False))
+
+
+def _normal(value: Any, name: str = "") -> Any:
+    if name in VOLATILE_FIELDS and isinstance(value, (int, float, str)):
+        return f"<{name}>"
+    if isinstance(value, dict):
+        return {key: _normal(item, key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_normal(item) for item in value]
+    return value
+
+
+def _without(text: str) -> str:
+    for name, pattern in TEXT_RULES.items():
+        text = re.sub(pattern, f"<{name}>", text)
+    return text
+
+
+def shape(body_text: str) -> str:
+    """A body's fields in order with the kinds of their values: for answers whose text is free."""
+
+    def kind(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: kind(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [kind(item) for item in value]
+        return type(value).__name__
+
+    return json.dumps(kind(json.loads(body_text)))
