@@ -1,0 +1,190 @@
+"""A kernel sees its own folder, two variables of the caller's secrets, and this machine only."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import MadeLesson  # type: ignore[attr-defined]
+
+from lesson_runner.verify import Verification
+from lesson_runner.workbench import Lesson
+
+PYTHON = """
+    ```python
+    import os, pathlib
+    print([name for name in os.environ if "SECRET" in name or "TOKEN" in name])
+    print(os.environ["LITELLM_API_KEY"], os.environ["LITELLM_BASE_URL"])
+    print(pathlib.Path("data/titles.csv").read_text())
+    _ = pathlib.Path("data/new.txt").write_text("written")
+    ```
+    ```output
+    []
+    sk-1 http://127.0.0.1:1
+    id,title
+    1,Heat
+    ```
+    """
+
+BASH = """
+    ```bash
+    env | grep -c -e SECRET -e TOKEN || true
+    echo "$LITELLM_API_KEY"
+    touch data/new.txt
+    ```
+    ```output
+    0
+    sk-1
+    ```
+    """
+
+R = """
+    ```r
+    grep("SECRET|TOKEN", names(Sys.getenv()))
+    Sys.getenv("LITELLM_API_KEY")
+    writeLines("written", "data/new.txt")
+    ```
+    ```output
+    integer(0)
+    [1] "sk-1"
+    ```
+    """
+
+ENVIRONMENT = {"LITELLM_API_KEY": "sk-1", "LITELLM_BASE_URL": "http://127.0.0.1:1"}
+
+
+@pytest.fixture(autouse=True)
+def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_SECRET", "of the caller")
+    monkeypatch.setenv("GITHUB_TOKEN", "of the caller")
+    monkeypatch.setenv("LITELLM_API_KEY", "sk-of-the-caller")
+
+
+@pytest.mark.parametrize(("language", "page"), [("python", PYTHON), ("bash", BASH), ("r", R)])
+def test_folder_and_environment(
+    made_lesson: MadeLesson, request: pytest.FixtureRequest, language: str, page: str
+) -> None:
+    if language == "r":
+        request.getfixturevalue("r_kernel")
+    before = sorted(made_lesson.root.rglob("*"))
+    checked = made_lesson.check(page, language, environment=ENVIRONMENT)
+    assert not checked.failed, checked.failed
+    made_lesson.page("")
+    assert sorted({*before, made_lesson.root / "episodes" / "page.md"}) == sorted(
+        made_lesson.root.rglob("*")
+    )
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "says"),
+    [
+        ("python", "import requests\nrequests.get('https://example.org')", "not example.org"),
+        ("python", "import requests\nrequests.get('http://example.org')", "not example.org"),
+        ("python", "import socket\nsocket.create_connection(('192.0.2.7', 80))", "not 192.0.2.7"),
+        ("python", "import socket\nsocket.gethostbyname('example.org')", "not example.org"),
+        (
+            "python",
+            "import socket\ns = socket.socket(type=socket.SOCK_DGRAM)\n"
+            "s.sendto(b'x', ('192.0.2.7', 53))",
+            "not 192.0.2.7",
+        ),
+        ("python", "!curl --silent --show-error https://example.org", "tried to reach example.org"),
+        ("bash", "curl --silent --show-error http://example.org/x", "tried to reach example.org"),
+        (
+            "bash",
+            "python -c 'import requests; requests.get(\"https://example.org\")'",
+            "not example.org",
+        ),
+        ("r", 'readLines(url("http://example.org"))', "tried to reach example.org"),
+        (
+            "r",
+            'library(httr2)\nreq_perform(request("https://example.org"))',
+            "tried to reach example.org",
+        ),
+        ("r", 'socketConnection("example.org", 80)', "not example.org"),
+    ],
+)
+def test_other_hosts_are_refused_by_name(
+    made_lesson: MadeLesson, request: pytest.FixtureRequest, language: str, code: str, says: str
+) -> None:
+    if language == "r":
+        request.getfixturevalue("r_kernel")
+    (failure,) = made_lesson.failures(f"```{language}\n{code}\n```\n", language)
+    assert "lesson code reaches only this machine" in failure
+    assert says in failure
+
+
+@pytest.fixture
+def local_server() -> Iterator[str]:
+    """A server of this machine that answers `pong`."""
+
+    class Pong(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"pong\n")
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pong) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [
+        ("python", "import requests\nprint(requests.get(url).text)"),
+        ("python", "!curl --silent $url"),
+        ("bash", "curl --silent $url"),
+        ("r", "library(httr2)\ncat(resp_body_string(req_perform(request(url))))"),
+    ],
+)
+def test_this_machine_is_reached(
+    made_lesson: MadeLesson,
+    request: pytest.FixtureRequest,
+    local_server: str,
+    language: str,
+    code: str,
+) -> None:
+    if language == "r":
+        request.getfixturevalue("r_kernel")
+    page = f'```{language}\nurl="{local_server}"\n{code}\n```\n```output\npong\n```\n'
+    assert made_lesson.failures(page, language) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are read from /proc")
+def test_leaving_a_verification_ends_its_kernels(made_lesson: MadeLesson, tmp_path: Path) -> None:
+    """Ctrl-C in the middle of a page must leave no process behind."""
+    file = tmp_path / "pids"
+    page = made_lesson.page(f"""\
+        ```bash
+        sleep 600 & echo $! > {file}
+        echo $$ >> {file}
+        sleep 600
+        ```
+        """)
+    episode = Lesson(made_lesson.root, ()).read(page)
+    with Verification(made_lesson.root, lambda path, language: {}) as verification:
+        verification.start(episode, "bash")
+        waiting = threading.Event()
+        for _ in range(600):
+            if file.exists() and len(file.read_text().split()) == 2:
+                break
+            waiting.wait(0.05)
+    pids = [int(pid) for pid in file.read_text().split()]
+    assert len(pids) == 2
+    assert [pid for pid in pids if is_running(pid)] == []
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
