@@ -7,6 +7,8 @@ import pytest
 from lesson.practice import practice_environment
 from lesson_runner.verify import EnvironmentFor
 
+pytest_plugins = ["pytester"]  # for the tests of the plugin
+
 
 @pytest.fixture(scope="session")
 def lesson_environment() -> Iterator[EnvironmentFor]:

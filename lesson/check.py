@@ -92,21 +92,27 @@ def run(options: argparse.Namespace) -> int:
         outcome.others += not_executed(episode)
     for problem in outcome.problems:
         tell(console, str(problem), problem.path, problem.line, problem.message)
+    everything = tuple(episodes.values())
     if options.parse_only:
-        outcome.others += only_parsed(episodes.values())
+        outcome.others += left_out(everything, (*LANGUAGES, "json"), "--parse-only")
     else:
+        others = [language for language in LANGUAGES if language not in options.language]
+        outcome.others += left_out(everything, others, "left out by --language")
         check(options, lesson, episodes, outcome, console)
     if options.json:
         write_json(options.json, outcome)
-    summarize(console, outcome, list(episodes.values()))
+    summarize(console, outcome, everything)
     return 0 if outcome.is_well else 1
 
 
-def only_parsed(episodes: Iterable[Episode]) -> Iterator[Result]:
+def left_out(
+    episodes: Iterable[Episode], languages: Iterable[str], reason: str
+) -> Iterator[Result]:
+    """The blocks that the call itself says not to run."""
     for episode in episodes:
         for block in () if episode.problems else episode.blocks:
-            if block.role in ("run", "response"):
-                yield Result(block, "not run", "--parse-only")
+            if block.role in ("run", "response") and block.language in languages:
+                yield Result(block, "not run", reason)
 
 
 def check(
@@ -203,7 +209,7 @@ def tell(console: Console, text: str, path: str, line: int, message: str) -> Non
         print(report.annotation(path, line, message), flush=True)
 
 
-def summarize(console: Console, outcome: Outcome, episodes: list[Episode]) -> None:
+def summarize(console: Console, outcome: Outcome, episodes: Iterable[Episode]) -> None:
     table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
     rows = [row for episode in episodes for row in rows_of(episode, outcome)]
     total = [sum(column) for column in zip(*(row.numbers for row in rows), strict=True)]
