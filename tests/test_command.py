@@ -200,7 +200,7 @@ def test_update_writes_what_happened_and_then_all_is_well(
 
 def test_update_does_not_hide_a_block_that_fails(lesson: Path) -> None:
     page = lesson / "episodes" / "topics.md"
-    text = "```python\nint('x')\n```\n```output\nold\n```\n```python\nprint(1)\n```\n```output\n2\n```\n"
+    text = "```python\nint('x')\n```\n```output\nold\n```\n```python\n1\n```\n```output\n2\n```\n"
     page.write_text(text)
     assert main(["check", "--update"]) == 1
     assert page.read_text() == text

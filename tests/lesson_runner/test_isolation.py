@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import MadeLesson  # type: ignore[attr-defined]
 
+from conftest import MadeLesson  # type: ignore[attr-defined]
 from lesson_runner.verify import Verification
 from lesson_runner.workbench import Lesson
 
