@@ -38,9 +38,13 @@ DATA_LANGUAGES = {
 }
 """Fence languages that show data and that Pygments has no lexer for."""
 
+EVAL_OFF = re.compile(r"\beval\s*[=:]\s*(F|FALSE|false)\b")
+"""Switches a knitr chunk off: in its header, or below that in lines that begin with `#|`."""
+
 DIRECTIVES = ("not run", "response", "practice proxy only")
 
 TABS = {"tab", "group-tab"}
+TAB_LEVEL = 3  # the Workbench makes a tab of each heading of this level, and of no other
 
 
 @dataclass(frozen=True)
@@ -158,9 +162,11 @@ def read_episode(path: str, text: str) -> Episode:
 
 
 def _title(path: str, text: str, reader: "_Reader") -> str:
+    if re.match(r"---[ \t]*[\r\n]", text) and not fences.front_matter_end(text):
+        reader.problem(1, "the front matter is never closed: end it with a line of ---")
     try:
         matter = yaml.safe_load(fences.front_matter(text))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-02-30
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 2 if mark else 1
         reader.problem(
@@ -178,21 +184,44 @@ class _Info:
     language: str
     exercise: bool
     off: str  # the chunk option that switches a knitr chunk off, "" where there is none
-    strange: str  # a word that looks like a misspelt `exercise`
+    strange: str  # a word that looks like a misspelt `.exercise`
 
 
 def read_info(info: str) -> _Info:
     braces = re.fullmatch(r"\{(.*)\}", info)
     inner = braces[1] if braces else info.replace("{", " ").replace("}", " ")
-    words = [word for word in re.split(r"[\s,]+", inner.strip()) if word]
-    first = words[0].lstrip(".").lower() if words else ""
-    language = ALIASES.get(first, first)
-    rest = [word.lstrip(".").lower() for word in words[1:] if "=" not in word and "#" not in word]
-    off = re.search(r"\beval\s*=\s*(F|FALSE|false)\b", inner)
-    close = [
-        w for w in rest if w != "exercise" and difflib.get_close_matches(w, ["exercise"], 1, 0.8)
-    ]
-    return _Info(language, "exercise" in rest, off[0] if off else "", close[0] if close else "")
+    off = EVAL_OFF.search(inner)
+    unquoted = re.sub(r"""=\s*("[^"]*"|'[^']*')""", "=quoted", inner)
+    words = [word for word in re.split(r"[\s,]+", unquoted.lower()) if word]
+    if braces and words and words[0][0] == "#":
+        words = [word for word in words if word[0] == "."]  # {#id .python}
+    first, rest = (words[0], words[1:]) if words else ("", [])
+    name = first.removeprefix(".")
+    if braces and first == name:
+        rest = [word for word in rest if word[0] == "."]  # the others label a knitr chunk
+    strange = [word for word in rest if word != ".exercise" and _like_exercise(word)]
+    return _Info(
+        language=ALIASES.get(name, name),
+        exercise=".exercise" in rest,
+        off=off[0] if off else "",
+        strange=strange[0] if strange else "",
+    )
+
+
+def _like_exercise(word: str) -> bool:
+    return bool(difflib.get_close_matches(word.lstrip("."), ["exercise"], 1, 0.8))
+
+
+def _option_line_off(fence: Fence) -> str:
+    """`eval: false` in the `#|` lines that begin a knitr chunk."""
+    options = re.match(r"(\s*#\|.*\n)*", fence.text)
+    off = EVAL_OFF.search(options[0]) if options and fence.info.startswith("{") else None
+    return off[0] if off else ""
+
+
+def directive_name(comment: Comment) -> str:
+    """What stands before the colon, as `DIRECTIVES` spells it. Most comments are no directive."""
+    return re.sub(r"[\s_-]+", " ", comment.text.partition(":")[0].strip().lower())
 
 
 def is_data_language(language: str) -> bool:
@@ -246,7 +275,7 @@ class _Reader:
             case DivClose():
                 del self.divs[-1:]
             case Heading():
-                if self.divs and self.divs[-1].name in TABS:
+                if self.divs and self.divs[-1].name in TABS and element.level == TAB_LEVEL:
                     self.divs[-1] = replace(
                         self.divs[-1], tab=element.text, tab_line=(element.line,)
                     )
@@ -262,8 +291,10 @@ class _Reader:
     # Comments
 
     def read_comment(self, comment: Comment) -> None:
-        name, colon, rest = comment.text.partition(":")
-        name = re.sub(r"[\s_-]+", " ", name.strip().lower())
+        if not comment.closed:
+            self.problem(comment.line, "this comment is never closed: end it with -->")
+        _, colon, rest = comment.text.partition(":")
+        name = directive_name(comment)
         says = re.sub(r"\s*\n\s*", " ", rest.strip())
         if name in DIRECTIVES:
             if not colon or not says:
@@ -271,8 +302,10 @@ class _Reader:
                     comment.line,
                     f"`<!-- {name} -->` needs what it is about: `<!-- {name}: … -->`",
                 )
+            if any(name == earlier for _, earlier, _ in self.directives):
+                self.problem(comment.line, f"`<!-- {name}: … -->` stands above this fence twice")
             self.directives.append((comment.line, name, says))
-        elif colon and (near := difflib.get_close_matches(name, DIRECTIVES, 1, 0.75)):
+        elif near := difflib.get_close_matches(name, DIRECTIVES, 1, 0.75 if colon else 0.85):
             self.problem(comment.line, f"unknown directive `{name}`: did you mean `{near[0]}`?")
 
     def unused_directives(self) -> None:
@@ -322,11 +355,12 @@ class _Reader:
         block = Block(self.path, fence.line, info.language, fence.text, "run")
         block = replace(block, practice_only=directives.get("practice proxy only", ""))
         if info.strange:
-            self.problem(fence.line, f"unknown class `{info.strange}`: did you mean `exercise`?")
+            form = f"{{.{info.language} .exercise}}"
+            self.problem(fence.line, f"unknown class `{info.strange}`: starter code is `{form}`")
         if "not run" in directives:
             block = replace(block, role="not run", reason=directives["not run"])
-        elif info.off:
-            block = replace(block, role="not run", reason=f"chunk option {info.off}")
+        elif off := info.off or _option_line_off(fence):
+            block = replace(block, role="not run", reason=f"chunk option {off}")
         elif info.exercise:
             block = replace(block, role="exercise", reason="starter code")
             if fault := starter_code_problem(fence.text, info.language):
@@ -429,7 +463,7 @@ class _Reader:
         tab = next((div.tab for div in reversed(self.divs) if div.tab is not None), None)
         self.blocks.append(replace(block, div=div, tab=tab, fence=fence))
         self.places.append(self.place())
-        self.adjacent = True
+        self.adjacent = block.role != "data"
 
 
 def read_request(says: str) -> Request | str:

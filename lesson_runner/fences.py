@@ -14,8 +14,8 @@ from markdown_it.token import Token
 from mdit_py_plugins.front_matter import front_matter_plugin
 
 LINE_BREAK = re.compile(r"\r\n|\r|\n")
-HTML_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-DIV_MARKER = re.compile(r"^\s*:{3,}\s*(?P<name>\S.*?)?\s*:*\s*$")
+HTML_COMMENT = re.compile(r"(<!--+>|<!--.*?(?:-->|\Z))", re.DOTALL)
+DIV_MARKER = re.compile(r"^\s*:{3,}\s*(?P<name>[^\s:].*?)?\s*:*\s*$")
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,12 @@ class Fence:
 
 @dataclass(frozen=True)
 class Comment:
+    """An HTML comment, from `line` to `end`. Without its end it hides the rest of the page."""
+
     line: int
     text: str
+    end: int
+    closed: bool = True
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ def read_elements(text: str) -> list[Element]:
     """The elements of a page in the order of their lines."""
     lines = split_lines(text)
     elements: list[Element] = []
-    tokens = MarkdownIt("commonmark").use(front_matter_plugin).parse(text)
+    tokens = _tokens(text)
     for position, token in enumerate(tokens):
         if token.map is None:
             continue
@@ -99,35 +103,53 @@ def read_elements(text: str) -> list[Element]:
         if token.type == "fence":
             elements.append(_fence(token, lines))
         elif token.type == "html_block":
-            elements.append(_html(line, token.content))
+            elements.extend(_html(line, token.content))
         elif token.type == "code_block":
             # At the top level indented code is text to every reader. In a list it may be a fence
             # that was meant to run and is indented too far.
             kind: Literal["indented", "paragraph"] = "indented" if token.level else "paragraph"
             elements.append(Text(line, token.content, kind))
         elif token.type == "inline":
+            # markdown-it strips the text, and with it lines of a form feed or the like.
+            line += _empty_lines(lines[token.map[0] : token.map[1]])
             opening = tokens[position - 1]
             if opening.type == "heading_open":
-                elements.append(Heading(line, int(opening.tag[1:]), token.content))
+                elements.extend(_heading(line, token, opening))
             else:
-                elements.extend(_paragraph(token))
+                elements.extend(_paragraph(line, token))
     return elements
 
 
 def front_matter(text: str) -> str:
     """The YAML between the `---` lines that open the page, or an empty text."""
-    for token in MarkdownIt("commonmark").use(front_matter_plugin).parse(text):
-        return token.content if token.type == "front_matter" else ""
-    return ""
+    token = _front_matter_token(text)
+    return token.content if token else ""
+
+
+def front_matter_end(text: str) -> int:
+    """The number of the line that ends the front matter, 0 where there is none."""
+    token = _front_matter_token(text)
+    return token.map[1] if token and token.map else 0
+
+
+def _front_matter_token(text: str) -> Token | None:
+    return next((token for token in _tokens(text)[:1] if token.type == "front_matter"), None)
+
+
+def _tokens(text: str) -> list[Token]:
+    # The plugin for front matter looks at the first character of the page: an empty one has none.
+    return MarkdownIt("commonmark").use(front_matter_plugin).parse(text or "\n")
+
+
+def _empty_lines(lines: list[str]) -> int:
+    """How many lines at the beginning hold nothing but blanks of any kind."""
+    return next((number for number, line in enumerate(lines) if line.strip("> \t").strip()), 0)
 
 
 def _fence(token: Token, lines: list[str]) -> Fence:
     assert token.map is not None
     first, after = token.map
     opening = lines[first]
-    closing = lines[after - 1] if after - 1 > first and after <= len(lines) else ""
-    mark = re.escape(token.markup[0])
-    closed = re.match(rf"^[\s>]*{mark}{{{len(token.markup)},}}\s*$", closing) is not None
     return Fence(
         line=first + 1,
         end=after,
@@ -135,35 +157,88 @@ def _fence(token: Token, lines: list[str]) -> Fence:
         text=token.content,
         indent=opening[: opening.index(token.markup)],
         marker=token.markup,
-        closed=closed,
+        # The text of a fence that is never closed fills all lines of the fence but the first.
+        closed=_line_count(token.content) == after - first - 2,
     )
 
 
-def _html(line: int, content: str) -> Element:
-    stripped = content.strip()
-    if stripped.startswith("<!--") and stripped.endswith("-->") and stripped.count("-->") == 1:
-        return Comment(line, stripped[4:-3].strip())
-    literal = re.match(r"\s*<(pre|script|style|textarea)\b", content, re.IGNORECASE)
-    without_comments = HTML_COMMENT.sub(lambda match: "\n" * match[0].count("\n"), content)
-    return Text(line, without_comments, "paragraph" if literal else "html")
+def _line_count(text: str) -> int:
+    return text.count("\n") + (not text.endswith("\n") and text != "")
 
 
-def _paragraph(token: Token) -> list[Element]:
-    assert token.map is not None
-    children = token.children or []
-    if children and children[0].type == "image":
-        source = str(children[0].attrs.get("src", ""))
-        return [Image(token.map[0] + 1, source, children[0].content)]
+def _html(line: int, content: str) -> list[Element]:
+    """Comments, div markers and the text around them."""
+    if re.match(r"\s*<(pre|script|style|textarea)\b", content, re.IGNORECASE):
+        return [Text(line, content)]
     elements: list[Element] = []
-    for offset, content in enumerate(token.content.split("\n")):
-        line = token.map[0] + 1 + offset
-        marker = DIV_MARKER.match(content)
+    for part in HTML_COMMENT.split(content):
+        if part.startswith("<!--"):
+            inner = part.removeprefix("<!--").removesuffix("-->").strip()
+            closed = part.endswith("->")
+            elements.append(Comment(line, inner, line + part.rstrip("\n").count("\n"), closed))
+        elif part.strip():
+            elements.extend(_lines(line, part.rstrip(), "html"))
+        line += part.count("\n")
+    return elements
+
+
+def _heading(line: int, token: Token, opening: Token) -> list[Element]:
+    level = int(opening.tag[1:])
+    if opening.markup.startswith("#"):
+        return [Heading(line, level, token.content)]
+    # Div markers directly above a heading that is underlined belong to no heading.
+    elements = _lines(line, token.content)
+    texts = [element for element in elements if isinstance(element, Text)]
+    markers: list[Element] = [element for element in elements if not isinstance(element, Text)]
+    if not texts:
+        return markers
+    heading = Heading(texts[0].line, level, "\n".join(text.content for text in texts))
+    return sorted([*markers, heading], key=lambda element: element.line)
+
+
+def _paragraph(line: int, token: Token) -> list[Element]:
+    elements = _lines(line, token.content)
+    texts = (position for position, element in enumerate(elements) if isinstance(element, Text))
+    first = next(texts, None)
+    image = _first_image(token, first or 0)
+    if image and first is not None:
+        source = str(image.attrs.get("src", ""))
+        elements[first] = Image(elements[first].line, source, image.content)
+    found = 0
+    for child in token.children or []:
+        # A comment inside a paragraph goes before the text of its line: it is above no fence.
+        if child.type == "html_inline" and child.content.startswith("<!--"):
+            found = token.content.find(child.content, found)
+            at = line + token.content.count("\n", 0, found)
+            before = sum(element.line < at for element in elements)
+            end = at + child.content.count("\n")
+            elements.insert(before, Comment(at, child.content[4:-3].strip(), end))
+            found += len(child.content)
+    return elements
+
+
+def _first_image(token: Token, markers: int) -> Token | None:
+    """The image that opens the paragraph, or follows the div markers that open it."""
+    children = token.children or []
+    breaks = [n for n, child in enumerate(children) if child.type in ("softbreak", "hardbreak")]
+    start = breaks[markers - 1] + 1 if 0 < markers <= len(breaks) else 0
+    opening = children[start] if start < len(children) else None
+    return opening if opening and opening.type == "image" else None
+
+
+def _lines(
+    line: int, content: str, kind: Literal["paragraph", "html"] = "paragraph"
+) -> list[Element]:
+    """Each line that is not empty as a div marker or as text."""
+    elements: list[Element] = []
+    for number, text in enumerate(content.split("\n"), start=line):
+        marker = DIV_MARKER.match(text)
         if marker is None:
-            elements.append(Text(line, content))
+            elements += [Text(number, text, kind)] if text.strip() else []
         elif marker["name"]:
-            elements.append(DivOpen(line, _div_name(marker["name"])))
+            elements.append(DivOpen(number, _div_name(marker["name"])))
         else:
-            elements.append(DivClose(line))
+            elements.append(DivClose(number))
     return elements
 
 
