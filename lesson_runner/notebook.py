@@ -11,8 +11,16 @@ from dataclasses import dataclass
 import jupytext
 from nbformat import NotebookNode
 
-from lesson_runner.episode import ALIASES, DIRECTIVES, TABS, Block, Episode
-from lesson_runner.fences import Comment, DivClose, DivOpen, Heading, split_lines
+from lesson_runner.episode import (
+    ALIASES,
+    DIRECTIVES,
+    TAB_LEVEL,
+    TABS,
+    Block,
+    Episode,
+    directive_name,
+)
+from lesson_runner.fences import Comment, DivClose, DivOpen, Heading, front_matter_end, split_lines
 
 FENCE_NAMES = {"python": "python", "r": "R", "bash": "bash"}  # as jupytext knows them
 
@@ -31,14 +39,20 @@ METADATA = {
     },
 }
 
-# jupytext ends a cell at a line of backticks, even where the page's fence is longer or of tildes.
-BACKTICKS, STAND_IN = "```", "\ue000\ue001\ue000"
+# Characters of a page that mean something to jupytext: backticks end a cell, even where the page's
+# fence is longer or of tildes; an open quote keeps a cell open; `<` begins a region; the others
+# break lines. jupytext sees characters in their place that Unicode reserves for such internal use.
+TO_HIDE = "`\"'<\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+HIDE = {ord(character): 0xFDD0 + number for number, character in enumerate(TO_HIDE)}
+UNHIDE = {hidden: character for character, hidden in HIDE.items()}
+
+HEADER = "---\njupyter:\n  jupytext:\n    main_language: {}\n---"
 
 TITLES = {"keypoints": "Key points", "prereq": "Before you start", "instructor": "For instructors"}
 
 
 class ConversionError(Exception):
-    """jupytext made other cells than the page has blocks: the runner's fault, not the page's."""
+    """jupytext made other cells than the page has: the runner's fault, not the page's."""
 
 
 def to_notebook(episode: Episode, language: str) -> NotebookNode:
@@ -48,9 +62,11 @@ def to_notebook(episode: Episode, language: str) -> NotebookNode:
     are not run are tagged `exercise` and `not-run`. Outputs are empty and cell ids stable.
     """
     cells = _cells(episode, language)
-    text = "\n\n".join(_as_jupytext(cell, language) for cell in cells) + "\n"
+    header = HEADER.format(FENCE_NAMES[language])
+    text = "\n\n".join([header, *(_as_jupytext(cell, language) for cell in cells)]) + "\n"
     notebook: NotebookNode = jupytext.reads(text, fmt="md:markdown")
-    _undo_stand_ins(notebook)
+    for cell in notebook.cells:
+        cell["source"] = cell["source"].translate(UNHIDE)
     _require_same_cells(notebook, cells, episode.path)
     notebook.metadata = NotebookNode(METADATA[language] | {"lesson": {"page": episode.path}})
     for number, cell in enumerate(notebook.cells, start=1):
@@ -70,7 +86,7 @@ def _cells(episode: Episode, language: str) -> list[_Text | Block]:
     cells: list[_Text | Block] = []
     text = [f"# {episode.title}", ""]
     lines = split_lines(episode.text)
-    number = _first_line_after_front_matter(episode, lines)
+    number = front_matter_end(episode.text) + 1
     while number <= len(lines):
         if block := blocks.get(number):
             cells += [*_text(text), block]
@@ -94,13 +110,6 @@ def _code_blocks(episode: Episode, language: str) -> Iterator[Block]:
             yield block
 
 
-def _first_line_after_front_matter(episode: Episode, lines: list[str]) -> int:
-    if not lines or lines[0].strip() != "---" or not episode.elements:
-        return 1
-    closing = next((n for n, line in enumerate(lines[1:], start=2) if line.strip() == "---"), 0)
-    return closing + 1 if closing < episode.elements[0].line else 1
-
-
 def _hidden_lines(episode: Episode, language: str) -> set[int]:
     """Lines that a notebook of this language leaves out."""
     hidden: set[int] = set()
@@ -110,9 +119,8 @@ def _hidden_lines(episode: Episode, language: str) -> set[int]:
         if block.figure:
             hidden.add(block.figure.line)
     for element in episode.elements:
-        if isinstance(element, Comment) and element.text.lower().startswith(DIRECTIVES):
-            end = element.line + element.text.count("\n")
-            hidden.update(range(element.line, end + 1))
+        if isinstance(element, Comment) and directive_name(element) in DIRECTIVES:
+            hidden.update(range(element.line, element.end + 1))
     for tabs in _tab_groups(episode):
         labels = [label for label, _, _ in tabs]
         if language in labels:
@@ -128,7 +136,12 @@ def _tab_groups(episode: Episode) -> list[list[tuple[str, int, int]]]:
     for element in episode.elements:
         if isinstance(element, DivOpen):
             open_divs.append((element.name, [], element.line))
-        elif isinstance(element, Heading) and open_divs and open_divs[-1][0] in TABS:
+        elif (
+            isinstance(element, Heading)
+            and element.level == TAB_LEVEL
+            and open_divs
+            and open_divs[-1][0] in TABS
+        ):
             label = element.text.strip().lower()
             open_divs[-1][1].append((ALIASES.get(label, label), element.line))
         elif isinstance(element, DivClose) and open_divs:
@@ -153,25 +166,23 @@ def _replaced_lines(episode: Episode) -> dict[int, str]:
 
 
 def _as_jupytext(cell: _Text | Block, language: str) -> str:
+    source = cell.source.translate(HIDE)
     if isinstance(cell, _Text):
-        return f"<!-- #region -->\n{cell.source}\n<!-- #endregion -->"
+        return f"<!-- #region -->\n{source}\n<!-- #endregion -->"
     tags = {"exercise": ' tags=["exercise"]', "not run": ' tags=["not-run"]'}.get(cell.role, "")
-    source = cell.source.replace(BACKTICKS, STAND_IN)
     return f"```{FENCE_NAMES[language]} line={cell.line}{tags}\n{source}```"
-
-
-def _undo_stand_ins(notebook: NotebookNode) -> None:
-    for cell in notebook.cells:
-        cell["source"] = cell["source"].replace(STAND_IN, BACKTICKS)
 
 
 def _require_same_cells(notebook: NotebookNode, cells: list[_Text | Block], path: str) -> None:
     """A page with `:::` once came back from jupytext as one Markdown cell and all "passed"."""
-    wanted = [cell for cell in cells if isinstance(cell, Block)]
-    made = [cell for cell in notebook.cells if cell["cell_type"] == "code"]
-    for block, cell in zip(wanted, made, strict=False):
-        same_source = cell["source"] == block.source.removesuffix("\n")
-        if not same_source or cell["metadata"].get("line") != block.line:
-            raise ConversionError(f"{path}:{block.line}: jupytext made another cell of this block")
-    if len(wanted) != len(made):
-        raise ConversionError(f"{path}: {len(wanted)} blocks became {len(made)} code cells")
+    for cell, made in zip(cells, notebook.cells, strict=False):
+        if isinstance(cell, _Text):
+            wanted = ("markdown", None, cell.source)
+        else:
+            wanted = ("code", cell.line, cell.source.removesuffix("\n"))
+        if (made["cell_type"], made["metadata"].get("line"), made["source"]) != wanted:
+            what = f"the text {cell.source[:40]!r}" if isinstance(cell, _Text) else "this block"
+            line = f":{cell.line}" if isinstance(cell, Block) else ""
+            raise ConversionError(f"{path}{line}: jupytext made another cell of {what}")
+    if len(cells) != len(notebook.cells):
+        raise ConversionError(f"{path}: {len(cells)} cells became {len(notebook.cells)}")
