@@ -10,7 +10,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from . import chat, describe, embed, texts, tokens, wire
+from . import admin, chat, describe, embed, texts, tokens, wire
 from .auth import Caller, enter
 from .calls import Proxy
 from .config import ProxyConfig
@@ -38,6 +38,7 @@ def create_app(config: ProxyConfig, keys: KeyStore) -> FastAPI:
     _add_health(app)
     _add_models(app, proxy)
     _add_llm(app, proxy)
+    _add_keys(app, proxy)
     describe.add_security(app)
     _add_errors(app)
     app.add_middleware(
@@ -142,3 +143,24 @@ def _add_llm(app: FastAPI, proxy: Proxy) -> None:
         return await texts.count(request, await enter(request, proxy.keys))
 
     app.post("/utils/token_counter", **describe.TOKEN_COUNTER)(count)
+
+
+def _add_keys(app: FastAPI, proxy: Proxy) -> None:
+    def endpoint(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            return await answer(
+                request, proxy, await enter(request, proxy.keys, is_llm_route=False)
+            )
+
+        return endpoint
+
+    app.get("/key/info", **describe.KEY_INFO)(endpoint(admin.info))
+    app.get("/key/list", **describe.KEY_LIST)(endpoint(admin.listing))
+    app.post("/key/generate", **describe.KEY_GENERATE)(endpoint(admin.generate))
+    for path, answer in (
+        ("/key/update", admin.update),
+        ("/key/delete", admin.delete),
+        ("/key/block", admin.block),
+        ("/key/unblock", admin.unblock),
+    ):
+        app.post(path, include_in_schema=False)(endpoint(answer))

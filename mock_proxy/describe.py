@@ -31,6 +31,7 @@ TAGS = [
     {"name": "chat/completions", "description": "Ask a model."},
     {"name": "embeddings", "description": "Texts as vectors, to compare them."},
     {"name": "completions", "description": "The older form of asking, with one text."},
+    {"name": "key management", "description": "What a key may do, and what it has spent."},
     {"name": "llm utils", "description": "Count before you ask."},
 ]
 
@@ -386,6 +387,97 @@ TOKEN_COUNTER: Route = {
     },
     "responses": {
         200: {"description": "The count.", "content": _json({"total_tokens": 2})},
+        401: UNAUTHORIZED,
+    },
+}
+
+KEY_INFO: Route = {
+    "tags": ["key management"],
+    "summary": "What is known of your key",
+    "description": (
+        "Its models, budget (`max_budget`, USD), `spend`, limits and expiry. "
+        "With the master key, `key` may name any other."
+    ),
+    "openapi_extra": {
+        "security": SECURITY,
+        "parameters": [
+            {
+                "name": "key",
+                "in": "query",
+                "required": False,
+                "description": "A key, or its SHA-256; your own if left empty.",
+                "schema": {"type": "string"},
+            }
+        ],
+    },
+    "responses": {
+        200: {
+            "description": "The key.",
+            "content": _json({"key": "d4ee22ec", "info": {"spend": 0.0, "max_budget": 1.0}}),
+        },
+        401: UNAUTHORIZED,
+        404: _error(
+            "There is no such key.",
+            message="Key not found in database",
+            type="not_found_error",
+            param="key",
+            code="404",
+        ),
+    },
+}
+KEY_LIST: Route = {
+    "tags": ["key management"],
+    "summary": "List all keys",
+    "description": "Needs the master key. The newest first, in pages of `size`.",
+    "openapi_extra": {
+        "security": SECURITY,
+        "parameters": [
+            {"name": name, "in": "query", "required": False, "schema": {"type": kind}}
+            for name, kind in (
+                ("page", "integer"),
+                ("size", "integer"),
+                ("return_full_object", "boolean"),
+            )
+        ],
+    },
+    "responses": {
+        200: {
+            "description": "One page of the keys.",
+            "content": _json(
+                {"keys": ["d4ee22ec"], "total_count": 1, "current_page": 1, "total_pages": 1}
+            ),
+        },
+        401: UNAUTHORIZED,
+    },
+}
+KEY_GENERATE: Route = {
+    "tags": ["key management"],
+    "summary": "Make a key",
+    "description": "Needs the master key. Every limit may be left out.",
+    "openapi_extra": {
+        "security": SECURITY,
+        "requestBody": _body(
+            {
+                "type": "object",
+                "properties": {
+                    "models": {"type": "array", "items": {"type": "string"}},
+                    "max_budget": {"type": "number", "description": "USD"},
+                    "duration": {"type": "string", "description": "Valid for: 1h, 7d, …"},
+                    "rpm_limit": {"type": "integer", "description": "Requests a minute"},
+                    "tpm_limit": {"type": "integer", "description": "Tokens a minute"},
+                    "key_alias": {"type": "string"},
+                    "metadata": {"type": "object"},
+                },
+            },
+            {
+                "A learner's key": {
+                    "value": {"models": ["gpt-4o-mini"], "max_budget": 1, "duration": "7d"}
+                }
+            },
+        ),
+    },
+    "responses": {
+        200: {"description": "The key.", "content": _json({"key": "sk-…", "max_budget": 1.0})},
         401: UNAUTHORIZED,
     },
 }

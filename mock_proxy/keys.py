@@ -107,7 +107,7 @@ class Key:
     def is_over_budget(self) -> bool:
         if self.budget_reset_at is not None and now() >= self.budget_reset_at:
             self.spend = 0.0
-            self.budget_reset_at = now() + duration(self.budget_duration or "30d")
+            self.budget_reset_at = next_reset(self.budget_duration or "30d")
         return self.max_budget is not None and self.spend >= self.max_budget
 
     def has_expired(self) -> bool:
@@ -240,3 +240,23 @@ def duration(text: str) -> timedelta:
     if match is None:
         raise ValueError("Invalid duration format")
     return timedelta(seconds=int(match[1]) * UNITS[match[2]])
+
+
+def next_reset(text: str) -> datetime:
+    """When a budget of this duration starts anew.
+
+    LiteLLM 1.106.2 takes round times in UTC for the common durations: the hour, midnight,
+    Monday, the first of the month.
+    """
+    time = now()
+    hour = time.replace(minute=0, second=0, microsecond=0)
+    midnight = hour.replace(hour=0)
+    if text == "1h":
+        return hour + timedelta(hours=1)
+    if text in ("1d", "24h"):
+        return midnight + timedelta(days=1)
+    if text in ("7d", "1w"):
+        return midnight + timedelta(days=7 - midnight.weekday())
+    if text in ("30d", "1mo"):
+        return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+    return time + duration(text)

@@ -123,6 +123,11 @@ def _without(text: str) -> str:
     return text
 
 
+def rounded_cost(text: str) -> str:
+    """The text with the amount after "Current cost:" to ten significant digits."""
+    return re.sub(r"(?<=Current cost: )[\d.e-]+(?=,)", lambda cost: f"{float(cost[0]):.10g}", text)
+
+
 def shape(body_text: str) -> str:
     """A body's fields in order with the kinds of their values: for answers whose text is free."""
 

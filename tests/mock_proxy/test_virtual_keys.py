@@ -1,0 +1,227 @@
+"""Virtual keys: what each may do, what it has spent, and who may change that."""
+
+import threading
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from proxy_client import Client
+
+from mock_proxy import keys
+
+
+@pytest.fixture
+def admin(proxy):
+    return Client(proxy.url, proxy.master_key)
+
+
+@pytest.fixture
+def make(proxy, admin):
+    """Make a key through the proxy; returns a client with it."""
+
+    def make(**settings):
+        response = admin.post("/key/generate", json=settings)
+        assert response.status_code == 200, response.text
+        return Client(proxy.url, response.json()["key"])
+
+    return make
+
+
+def key_of(client):
+    return client.headers["Authorization"].removeprefix("Bearer ")
+
+
+def error(response):
+    return response.json()["error"]
+
+
+def test_new_key_asks_and_pays(make):
+    client = make()
+    cost = float(client.ask("Say hello.").headers["x-litellm-response-cost"])
+    info = client.get("/key/info").json()["info"]
+    assert info["spend"] == pytest.approx(cost)
+    assert info["status"] == "active"
+
+
+def test_spent_budget_stops_everything_but_key_info(make):
+    client = make(max_budget=1e-6, key_alias="spender")
+    first = client.ask("Say hello.")
+    assert first.status_code == 200
+    assert first.headers["x-litellm-key-max-budget"] == "1e-06"
+    for response in (client.ask("Say hello."), client.get("/models")):
+        assert response.status_code == 422
+        assert error(response)["type"] == "budget_exceeded"
+        assert "Key=spender (sk-..." in error(response)["message"]
+        assert "Max budget: 1e-06" in error(response)["message"]
+    assert client.get("/key/info").json()["info"]["spend"] > 1e-6
+
+
+def test_failed_request_costs_nothing(make):
+    client = make(max_budget=1)
+    client.ask("Hello", model="nope")
+    client.post("/chat/completions", json={})
+    assert client.get("/key/info").json()["info"]["spend"] == 0
+
+
+def test_requests_a_minute_are_limited(make):
+    client = make(rpm_limit=2)
+    answers = [client.ask("Say hello.") for _ in range(3)]
+    assert [a.status_code for a in answers] == [200, 200, 429]
+    assert [a.headers.get("x-ratelimit-api_key-remaining-requests") for a in answers] == [
+        "1",
+        "0",
+        None,
+    ]
+    assert answers[2].headers["retry-after"] == "60"
+    assert answers[2].headers["rate_limit_type"] == "requests"
+    assert error(answers[2])["type"] == "throttling_error"
+
+
+def test_limit_ends_with_its_minute(monkeypatch):
+    key = keys.Key("token", "sk-...", rpm_limit=1)
+    key.admit("gpt-4", 0)
+    with pytest.raises(keys.OverLimit):
+        key.admit("gpt-4", 0)
+    monkeypatch.setattr(keys, "now", lambda: datetime.now(timezone.utc) + timedelta(seconds=61))
+    key.admit("gpt-4", 0)
+
+
+def test_refused_request_does_not_count():
+    key = keys.Key("token", "sk-...", rpm_limit=5, tpm_limit=10)
+    key.admit("gpt-4", 10)
+    with pytest.raises(keys.OverLimit) as refused:
+        key.admit("gpt-4", 10)
+    assert refused.value.kind == "tokens"
+    assert key.meters["api_keytoken"].requests == 1
+
+
+def test_requests_at_once_are_limited(make):
+    client = make(max_parallel_requests=1, rpm_limit=50)
+    other = make(max_parallel_requests=50)
+    for one, wanted in ((client, {200, 429}), (other, {200})):
+        seen = set()
+
+        def ask(one=one, seen=seen):
+            for _ in range(5):
+                response = Client(one.url, key_of(one)).ask("What is life?", stream=True)
+                seen.add(response.status_code)
+
+        threads = [threading.Thread(target=ask) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert seen <= wanted
+        assert one.ask("Hello").status_code in {200, 429}  # 429 only for the requests a minute
+
+
+def test_finished_request_makes_room_for_the_next(make):
+    client = make(max_parallel_requests=1)
+    for parameters in ({}, {"stream": True}, {"model": "nope"}, {"messages": None}):
+        client.ask("Hello", **parameters)
+    assert client.ask("Hello").headers["x-ratelimit-api_key-remaining-max_parallel_requests"] == "0"
+
+
+def test_blocked_key_is_told_until_it_is_unblocked(admin, make):
+    client = make()
+    admin.post("/key/block", json={"key": key_of(client)})
+    response = client.get("/models")
+    assert response.status_code == 401
+    assert "Key is blocked" in error(response)["message"]
+    admin.post("/key/unblock", json={"key": key_of(client)})
+    assert client.get("/models").status_code == 200
+
+
+def test_deleted_key_is_unknown(admin, make):
+    client = make(key_alias="short-lived")
+    assert admin.post("/key/delete", json={"key_aliases": ["short-lived"]}).json() == {
+        "deleted_keys": ["short-lived"]
+    }
+    assert error(client.get("/models"))["type"] == "token_not_found_in_db"
+
+
+def test_expired_key_is_told(make):
+    client = make(duration="0s")
+    response = client.get("/models")
+    assert response.status_code == 401
+    assert error(response)["type"] == "expired_key"
+
+
+def test_updated_key_keeps_what_was_not_changed(admin, make):
+    client = make(models=["gpt-4"], max_budget=1, metadata={"course": "a"})
+    changed = admin.post("/key/update", json={"key": key_of(client), "max_budget": 3}).json()
+    assert (changed["max_budget"], changed["models"]) == (3.0, ["gpt-4"])
+    assert changed["metadata"] == {"course": "a"}
+    assert client.get("/key/info").json()["info"]["max_budget"] == 3.0
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/key/generate"),
+        ("POST", "/key/update"),
+        ("POST", "/key/delete"),
+        ("POST", "/key/block"),
+        ("POST", "/key/unblock"),
+        ("GET", "/key/list"),
+    ],
+)
+def test_only_the_master_key_manages_keys(client, method, path):
+    response = client.request(method, path, json={})
+    assert response.status_code == 401
+    assert error(response)["type"] == "auth_error"
+    assert error(response)["message"] == (
+        "Authentication Error, Only proxy admin can be used to generate, delete, update info for "
+        f"new keys/users/teams. Route={path}. Your role=unknown. Your user_id=*******"
+    )
+
+
+def test_key_of_someone_else_is_not_shown(client, make):
+    response = client.get("/key/info", params={"key": key_of(make())})
+    assert response.status_code == 403
+    assert "not allowed to access this key's info" in response.json()["detail"]
+
+
+def test_keys_are_listed_in_pages_the_newest_first(admin, make):
+    first, second = make(), make()
+    listed = admin.get("/key/list", params={"size": 2}).json()
+    assert listed["keys"] == [keys.digest(key_of(second)), keys.digest(key_of(first))]
+    assert listed["total_pages"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("30s", 30), ("15m", 900), ("2h", 7200), ("7d", 604800), ("1w", 604800), ("1mo", 2592000)],
+)
+def test_durations(text, seconds):
+    assert keys.duration(text).total_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["", "abc", "5", "-1d", "1y", "1 d"])
+def test_other_durations_are_refused(text):
+    with pytest.raises(ValueError, match="Invalid duration format"):
+        keys.duration(text)
+
+
+@pytest.mark.parametrize("text", ["1h", "1d", "7d", "30d", "90s"])
+def test_budget_starts_anew_after_its_duration(monkeypatch, text):
+    key = keys.Key(
+        "token",
+        "sk-...",
+        spend=2.0,
+        max_budget=1.0,
+        budget_duration=text,
+        budget_reset_at=keys.next_reset(text),
+    )
+    assert key.is_over_budget()
+    later = keys.now() + timedelta(days=32)
+    monkeypatch.setattr(keys, "now", lambda: later)
+    assert not key.is_over_budget()
+    assert key.spend == 0
+    assert key.budget_reset_at > later
+
+
+def test_memory_of_what_was_asked_is_bounded(monkeypatch):
+    monkeypatch.setattr(keys, "REMEMBERED_CONVERSATIONS", 3)
+    key = keys.Key("token", "sk-...")
+    assert [key.times_asked(c) for c in "abcda"] == [1, 1, 1, 1, 1]
+    assert key.times_asked("d") == 2
