@@ -176,13 +176,14 @@ def _as_jupytext(cell: _Text | Block, language: str) -> str:
 def _require_same_cells(notebook: NotebookNode, cells: list[_Text | Block], path: str) -> None:
     """A page with `:::` once came back from jupytext as one Markdown cell and all "passed"."""
     for cell, made in zip(cells, notebook.cells, strict=False):
-        if isinstance(cell, _Text):
-            wanted = ("markdown", None, cell.source)
+        got = (made["cell_type"], made["metadata"].get("line"), made["source"])
+        if isinstance(cell, Block):
+            same = got == ("code", cell.line, cell.source.removesuffix("\n"))
+            what = f"the block at line {cell.line}"
         else:
-            wanted = ("code", cell.line, cell.source.removesuffix("\n"))
-        if (made["cell_type"], made["metadata"].get("line"), made["source"]) != wanted:
-            what = f"the text {cell.source[:40]!r}" if isinstance(cell, _Text) else "this block"
-            line = f":{cell.line}" if isinstance(cell, Block) else ""
-            raise ConversionError(f"{path}{line}: jupytext made another cell of {what}")
+            same = got == ("markdown", None, cell.source)
+            what = f"the text {cell.source[:40]!r}"
+        if not same:
+            raise ConversionError(f"{path}: jupytext made another cell of {what}")
     if len(cells) != len(notebook.cells):
         raise ConversionError(f"{path}: {len(cells)} cells became {len(notebook.cells)}")
