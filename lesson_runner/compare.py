@@ -1,23 +1,22 @@
 """Shown text and actual text → agreement or the difference between them. Pure functions."""
 
 import difflib
-import doctest
 import json
 import re
 from typing import Any
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-OVERWRITTEN = re.compile(r"[^\n]*\r(?![\n\r]|$)", re.MULTILINE)
+TOKEN = re.compile(r"\.\.\.|\w+|\W")
 ANYTHING = "..."
 
-# Everything that doctest would forgive on its own is switched off; only `...` stays.
-_FLAGS = doctest.ELLIPSIS | doctest.DONT_ACCEPT_TRUE_FOR_1 | doctest.DONT_ACCEPT_BLANKLINE
+MOST_PAIRS = 1_000_000
+"""Pairs of lines or words that are compared for a merge: beyond that it takes too long."""
 
 
 def plain(text: str) -> str:
     """Text as a person sees it: no colours, nothing that a progress bar wrote over."""
-    text = ANSI.sub("", text).replace("\r\n", "\n")
-    return OVERWRITTEN.sub("", text).replace("\r", "")
+    lines = ANSI.sub("", text).replace("\r\n", "\n").split("\n")
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
 
 
 def normal(text: str) -> str:
@@ -28,17 +27,38 @@ def normal(text: str) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def lines_of(text: str) -> list[str]:
+    """The lines of the normal text. Unlike `str.splitlines`, a form feed or U+2028 ends none."""
+    return normal(text).split("\n")[:-1]
+
+
 def matches(shown: str, actual: str) -> bool:
     """Whether they agree but for trailing blanks; `...` in `shown` stands for any text."""
-    want, got = normal(shown), normal(actual)
-    return want == got or doctest.OutputChecker().check_output(want, got, _FLAGS)
+    return _fits(normal(shown), normal(actual))
+
+
+def _fits(pattern: str, text: str) -> bool:
+    """As doctest does it, character by character: doctest itself takes `\\xe9` for `é`."""
+    first, *pieces = pattern.split(ANYTHING)
+    if not pieces:
+        return pattern == text
+    last = pieces.pop()
+    position, end = len(first), len(text) - len(last)
+    if not text.startswith(first) or not text.endswith(last) or position > end:
+        return False
+    for piece in pieces:
+        position = text.find(piece, position, end)
+        if position < 0:
+            return False
+        position += len(piece)
+    return True
 
 
 def difference(shown: str, actual: str, name: str = "the page shows") -> str:
     """A unified difference, empty where they agree."""
     if matches(shown, actual):
         return ""
-    want, got = normal(shown).splitlines(), normal(actual).splitlines()
+    want, got = lines_of(shown), lines_of(actual)
     # Lines that agree through `...` are context, not differences.
     agreed = {line: _agreeing(line, got) for line in want if ANYTHING in line}
     settled = [agreed.get(line) or line for line in want]
@@ -48,7 +68,7 @@ def difference(shown: str, actual: str, name: str = "the page shows") -> str:
 
 
 def _agreeing(pattern: str, lines: list[str]) -> str | None:
-    return next((line for line in lines if pattern != ANYTHING and matches(pattern, line)), None)
+    return next((line for line in lines if pattern != ANYTHING and _fits(pattern, line)), None)
 
 
 def binary_character(text: str) -> str | None:
@@ -61,25 +81,29 @@ def merge_text(shown: str, actual: str) -> str:
     """`actual`, but with each `...` of `shown` kept where what it stands for still fits."""
     if matches(shown, actual):
         return shown
-    want, got = normal(shown).splitlines(), normal(actual).splitlines()
-    if ANYTHING not in shown or len(want) * len(got) > 1_000_000:
-        return normal(actual)
+    text = "".join(f"{line}\n" for line in _merge(lines_of(shown), lines_of(actual)))
+    return text if matches(text, actual) else normal(actual)
+
+
+def _merge(want: list[str], got: list[str]) -> list[str]:
+    """Lines, or the words of a line, between those that stayed the same."""
+    if not any(ANYTHING in item for item in want) or len(want) * len(got) > MOST_PAIRS:
+        return got
     merged: list[str] = []
     start_want = start_got = 0
     for at_want, at_got in [*_anchors(want, got), (len(want), len(got))]:
         merged += _merge_between(want[start_want:at_want], got[start_got:at_got])
         merged += want[at_want : at_want + 1]
         start_want, start_got = at_want + 1, at_got + 1
-    text = "".join(f"{line}\n" for line in merged)
-    return text if matches(text, actual) else normal(actual)
+    return merged
 
 
 def _anchors(want: list[str], got: list[str]) -> list[tuple[int, int]]:
-    """Pairs of lines that agree: the longest common subsequence, `...` inside lines included."""
+    """Pairs that agree: the longest common subsequence, `...` inside lines included."""
     best = [[0] * (len(got) + 1) for _ in range(len(want) + 1)]
     for i in range(len(want) - 1, -1, -1):
         for j in range(len(got) - 1, -1, -1):
-            agree = want[i] != ANYTHING and matches(want[i], got[j])
+            agree = want[i] != ANYTHING and _fits(want[i], got[j])
             best[i][j] = max(best[i + 1][j], best[i][j + 1], best[i + 1][j + 1] + 1 if agree else 0)
     pairs: list[tuple[int, int]] = []
     i = j = 0
@@ -95,14 +119,29 @@ def _anchors(want: list[str], got: list[str]) -> list[tuple[int, int]]:
 
 
 def _merge_between(want: list[str], got: list[str]) -> list[str]:
-    """Lines between two anchors: changed lines are replaced around the one `...` line."""
+    """What lies between two anchors: changed items are replaced around the one `...`."""
+    if want.count(ANYTHING) == 0 and len(want) == len(got):
+        return [_merge_line(*pair) for pair in zip(want, got, strict=True)]
     if want.count(ANYTHING) != 1:
         return got
     before = want.index(ANYTHING)
     after = len(want) - before - 1
     if before + after > len(got):
         return got
-    return [*got[:before], ANYTHING, *got[len(got) - after :]]
+    middle = len(got) - after
+    return [
+        *_merge_between(want[:before], got[:before]),
+        ANYTHING,
+        *_merge_between(want[before + 1 :], got[middle:]),
+    ]
+
+
+def _merge_line(want: str, got: str) -> str:
+    """The same word by word: `took ... s, 3 rows` becomes `took ... s, 4 rows`."""
+    if ANYTHING not in want:
+        return got
+    line = "".join(_merge(TOKEN.findall(want), TOKEN.findall(got)))
+    return line if _fits(line, got) else got
 
 
 # JSON

@@ -1,5 +1,6 @@
 """Write what really happened into the `output`, `error` and `json` fences of a page."""
 
+import codecs
 import json
 import re
 import shutil
@@ -7,7 +8,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lesson_runner.compare import binary_character, matches, merge_json, merge_text, normal, plain
+from lesson_runner.compare import (
+    binary_character,
+    json_difference,
+    lines_of,
+    matches,
+    merge_json,
+    merge_text,
+    normal,
+    plain,
+)
 from lesson_runner.episode import Episode, Shown
 from lesson_runner.execute import Execution
 from lesson_runner.fences import Fence
@@ -58,18 +68,18 @@ def new_texts(executions: Iterable[Execution]) -> list[tuple[Fence, str]]:
 def _new_text(shown: Shown, execution: Execution) -> str:
     if shown.kind == "json":
         answer = json.loads(execution.output)
-        was = json.loads(shown.text) if shown.text.strip() else answer
-        merged = merge_json(was, answer)
-        if merged == was and shown.text.strip():
+        was = json.loads(shown.text) if shown.text.strip() else None
+        if shown.text.strip() and not json_difference(was, answer):
             return shown.text
+        merged = merge_json(was, answer) if shown.text.strip() else answer
         return json.dumps(merged, indent=2, ensure_ascii=False) + "\n"
     if shown.kind == "output":
         return merge_text(shown.text, execution.output)
     if execution.failure is None:
         return shown.text  # the block raised nothing: its author decides what that means
-    was, raised = normal(shown.text), normal(execution.failure.text)
-    same = was and matches(was.splitlines()[-1], raised.splitlines()[-1])
-    return shown.text if same else raised
+    was, raised = lines_of(shown.text), lines_of(execution.failure.text)
+    same = not raised or (was and matches(was[-1], raised[-1]))
+    return shown.text if same else normal(execution.failure.text)
 
 
 def with_fences(text: str, edits: list[tuple[Fence, str]]) -> str:
@@ -81,7 +91,7 @@ def with_fences(text: str, edits: list[tuple[Fence, str]]) -> str:
         # Inside a list the lines below the marker stand as far in as the text beside it.
         indent = re.sub(r"[^\s>]", " ", fence.indent)
         marker = _long_enough(fence.marker, new)
-        body = [f"{indent}{line}".rstrip() + end for line in new.splitlines()]
+        body = [f"{indent}{line}".rstrip() + end for line in lines_of(new)]
         lines[fence.line - 1 : fence.end] = [
             opening.replace(fence.marker, marker, 1),
             *body,
@@ -97,14 +107,14 @@ def _long_enough(marker: str, text: str) -> str:
 
 
 def _write(page: Path, episode: Episode, text: str) -> None:
-    now = page.read_bytes().decode("utf-8")
-    mark = "\ufeff" if now.startswith("\ufeff") else ""
-    if now.removeprefix("\ufeff") != episode.text:
+    now = page.read_bytes() if page.is_file() else b""
+    mark = codecs.BOM_UTF8 if now.startswith(codecs.BOM_UTF8) else b""
+    if now != mark + episode.text.encode("utf-8"):
         raise LessonError(
             f"{episode.path} changed while its code ran: nothing was written, run again"
         )
     draft = page.with_name(f".{page.name}.new")
-    draft.write_bytes((mark + text).encode("utf-8"))
+    draft.write_bytes(mark + text.encode("utf-8"))
     shutil.copymode(page, draft)
     draft.replace(page)
 
