@@ -2,8 +2,10 @@
 
 import ast
 import re
+import warnings
 
 BLANK = re.compile(r"_{4,}")
+MAGIC = re.compile(r"^(\s*)(?:[%!?].*|.*\?\s*)$", re.MULTILINE)  # lines that IPython knows
 CLOSES = {")": "(", "]": "[", "}": "{"}
 
 # What to step over as a whole. In R and the shell a quote inside a comment, a raw string or a
@@ -11,14 +13,15 @@ CLOSES = {")": "(", "]": "[", "}": "{"}
 SKIPPED = {
     "r": re.compile(
         r"""(?P<comment>\#[^\n]*)
-          | [rR](?P<q>["'])(?P<dashes>-*)[(].*?[)](?P=dashes)(?P=q)
+          | [rR](?P<q>["'])(?P<dashes>-*)
+            (?:[(].*?[)](?P=dashes)(?P=q)|\[.*?\](?P=dashes)(?P=q)|[{].*?[}](?P=dashes)(?P=q))
           | "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' | `[^`]*`
           | (?P<open>["'`])""",
         re.VERBOSE | re.DOTALL,
     ),
     "bash": re.compile(
         r"""(?P<comment>(?:(?<=\s)|^)\#[^\n]*)
-          | \\.
+          | \\. | <<< | \$'(?:\\.|[^'\\])*'
           | <<-?\s*(?P<q>["']?)(?P<end>\w+)(?P=q)[^\n]*\n.*?^\s*(?P=end)$
           | "(?:\\.|[^"\\])*" | '[^']*' | `[^`]*`
           | (?P<open>["'`])""",
@@ -40,8 +43,17 @@ def starter_code_problem(source: str, language: str) -> tuple[int, str] | None:
 
 
 def _python_problem(source: str) -> tuple[int, str] | None:
+    fault = _syntax_error(source)
+    if fault and (source.startswith("%%") or not _syntax_error(MAGIC.sub(r"\1pass", source))):
+        return None
+    return fault
+
+
+def _syntax_error(source: str) -> tuple[int, str] | None:
     try:
-        ast.parse(source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "\d" in a string: the block that runs will say so
+            ast.parse(source)
     except SyntaxError as error:
         return error.lineno or 1, f"{error.msg} (each `____` read as a name)"
     return None

@@ -68,7 +68,7 @@ def find_lesson(root: Path, pages: list[Path] | None = None) -> Lesson:
         raise LessonError(f"{root} is no lesson: it has no folder `episodes`; give --root DIR")
     listed, problems = _listed(root)
     found = [page for folder in FOLDERS for page in _pages_in(root / folder)]
-    ordered = [page for page in listed if page in found]
+    ordered = [page for page in dict.fromkeys(listed) if page in found]
     ordered += [page for page in found if page not in ordered]
     # Every episode of the list comes first, as in the lesson's own menu.
     ordered.sort(key=lambda page: FOLDERS.index(page.parent.name))
@@ -88,6 +88,8 @@ def _listed(root: Path) -> tuple[list[Path], list[Problem]]:
         return [], []
     try:
         document = yaml.compose(config.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        return [], [Problem("config.yaml", 1, "this is not UTF-8: save the file as UTF-8")]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
@@ -101,9 +103,13 @@ def _listed(root: Path) -> tuple[list[Path], list[Problem]]:
             continue
         for node in value.value:
             page = root / key.value / str(node.value)
-            if page.is_file():
-                pages.append(page)
-            else:
+            line = node.start_mark.line + 1
+            if not page.is_file():
                 message = f"lists {key.value}/{node.value}, which does not exist"
-                problems.append(Problem("config.yaml", node.start_mark.line + 1, message))
+                problems.append(Problem("config.yaml", line, message))
+            elif page.parent != root / key.value or page.suffix not in SUFFIXES:
+                message = f"lists {key.value}/{node.value}, which is no .md or .Rmd directly there"
+                problems.append(Problem("config.yaml", line, message))
+            else:
+                pages.append(page)
     return pages, problems
