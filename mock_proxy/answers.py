@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from . import labels, tokens
+from . import labels, schemas, tokens
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,20 @@ def answer(conversation: Conversation) -> str:
     raise AssertionError("the last rule answers everything")
 
 
+def formatted(conversation: Conversation, response_format: Mapping[str, Any]) -> str | None:
+    """The answer as JSON, as ``response_format`` asks; None where no rule makes it."""
+    question = conversation.question
+    own_text = labels.text_to_judge(question) if "\n" in question.strip() else question
+    task = labels.read_task(conversation.instructions, question)
+    text = task.text if task else labels.TEXT_MARK.sub("", own_text)
+    if response_format.get("type") == "json_schema":
+        wanted = response_format.get("json_schema")
+        schema = wanted.get("schema", {}) if isinstance(wanted, Mapping) else {}
+        return schemas.answer(schema, text, conversation.nth)
+    chosen = labels.choose(task, conversation.nth) if task else None
+    return schemas.free_answer(f"{conversation.instructions}\n{question}", text, chosen)
+
+
 def cut(text: str, max_tokens: int | None, stop: Iterable[str] = ()) -> tuple[str, str]:
     """The text up to its limits, and why it ended: ``stop`` or ``length``."""
     ends = [at for mark in stop if mark and (at := text.find(mark)) >= 0]
@@ -82,7 +96,8 @@ def label(conversation: Conversation) -> str | None:
         return None
     chosen = labels.choose(task, conversation.nth)
     if task.wants_json:
-        return f'{{"label": "{chosen}"}}'
+        prompt = f"{conversation.instructions}\n{conversation.question}"
+        return schemas.free_answer(prompt, task.text, chosen)
     if task.wants_label_only:
         return chosen
     found = labels.keywords_found(task, chosen)
@@ -90,6 +105,13 @@ def label(conversation: Conversation) -> str | None:
         f" It mentions: {', '.join(found)}." if found else " None of my keywords occurs in it."
     )
     return f"I would choose the label **{chosen}**.{because}"
+
+
+def relay(conversation: Conversation) -> str | None:
+    """A tool has answered: the answer hands on what it said."""
+    if not conversation.turns or conversation.turns[-1][0] not in ("tool", "function"):
+        return None
+    return f"The tool answered: {_brief(conversation.turns[-1][1])}"
 
 
 FACT = re.compile(
@@ -233,7 +255,7 @@ def repeat(conversation: Conversation) -> str | None:
 
 
 Rule = Callable[[Conversation], str | None]
-RULES: tuple[Rule, ...] = (label, remember, note, say, calculate, summarise, greet, repeat)
+RULES: tuple[Rule, ...] = (relay, label, remember, note, say, calculate, summarise, greet, repeat)
 
 
 # --- how an answer is said --------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 
-from . import answers, tokens, wire
+from . import answers, tokens, tools, wire
 from .auth import Caller
 from .config import Model, ProxyConfig
 from .keys import Admission, KeyStore, Meter, OverLimit, now
@@ -213,10 +213,43 @@ def ruled_reply(call: Call) -> Reply:
     choices = []
     for i in range(1 if n is None else max(0, int(n))):
         conversation = answers.read(body["messages"], first + i if varies else 1)
-        text, reason = answers.cut(answers.answer(conversation), max_tokens(body), stop)
-        choices.append(Choice(text, reason))
-    completion = sum(tokens.count(choice.text or "") for choice in choices)
+        choices.append(_choice(call, conversation, stop))
+    completion = sum(
+        tokens.count(choice.text or "")
+        + sum(tokens.count(made["function"]["arguments"]) for made in choice.tool_calls)
+        for choice in choices
+    )
     return Reply(tuple(choices), tokens.count_messages(body["messages"]), completion)
+
+
+def _choice(call: Call, conversation: answers.Conversation, stop: list[str]) -> Choice:
+    """One answer: the call of a tool, JSON, or text."""
+    body = call.body
+    if isinstance(body.get("tools"), list):
+        made = tools.call_for(conversation, body["tools"], body.get("tool_choice"))
+        if made is not None:
+            return Choice(None, "tool_calls", (made,))
+    response_format = body.get("response_format")
+    if isinstance(response_format, dict) and response_format.get("type") in JSON_FORMATS:
+        text = answers.formatted(conversation, response_format)
+        if text is None:
+            raise _no_schema(response_format, call.group)
+    else:
+        text = answers.answer(conversation)
+    return Choice(*answers.cut(text, max_tokens(body), stop))
+
+
+JSON_FORMATS = ("json_object", "json_schema")
+
+
+def _no_schema(response_format: dict[str, Any], group: str) -> ProxyError:
+    wanted = response_format.get("json_schema")
+    name = wanted.get("name") if isinstance(wanted, dict) else None
+    message = (
+        "litellm.BadRequestError: OpenAIException - Invalid schema for response_format "
+        f"'{name}': the practice proxy finds no value that fits it."
+    )
+    return wire.failed(400, message, group, "invalid_request_error", "response_format")
 
 
 def _which_time(call: Call) -> tuple[int, bool]:

@@ -26,7 +26,7 @@ async def complete(request: Request, proxy: Proxy, caller: Caller) -> Response:
     async with answering(request, proxy, caller, ROUTE) as call:
         is_stream = caller.body.get("stream") is True
         failures.check({**caller.body, "model": call.group}, call.model)
-        await failures.on_demand(call.model, call.group, is_stream=is_stream)
+        await failures.on_demand(call.model, call.group, call.caller.key, is_stream=is_stream)
         await asyncio.sleep(float(call.model.params.get("mock_delay") or 0))
         reply = make_reply(call)
         broken = failures.mid_stream(call.model) if is_stream else None
@@ -129,28 +129,51 @@ async def stream(call: Call, reply: Reply) -> AsyncIterator[bytes]:
 
 def _chunks(call: Call, reply: Reply) -> Iterator[dict[str, Any]]:
     make = _canned_chunk if call.model.is_canned else _provider_chunk
-    pieces = [pieces_of(call, choice) for choice in reply.choices]
-    for at in range(max(map(len, pieces), default=0)):
-        deltas = []
-        for index, (choice_pieces, _) in enumerate(zip(pieces, reply.choices, strict=True)):
-            if at < len(choice_pieces):
-                delta = {"content": choice_pieces[at]}
-                if at == 0:
-                    delta = _first(call, choice_pieces[at])
-                deltas.append({"index": index, "delta": delta})
-        yield make(call, deltas)
+    deltas = [_deltas(call, choice) for choice in reply.choices]
+    for at in range(max(map(len, deltas), default=0)):
+        yield make(
+            call,
+            [
+                {"index": index, "delta": of_choice[at]}
+                for index, of_choice in enumerate(deltas)
+                if at < len(of_choice)
+            ],
+        )
     for index, choice in enumerate(reply.choices):
-        end: dict[str, Any]
         if call.model.is_canned:
-            end = {"index": index, "delta": {}, "finish_reason": choice.finish_reason}
-        else:
-            end = {"finish_reason": choice.finish_reason, "index": index, "delta": {}}
-        yield make(call, [end])
-        if call.model.is_canned:
+            yield make(call, [{"index": index, "delta": {}, "finish_reason": "stop"}])
             break  # LiteLLM ends a canned stream of several answers once, for the first
+        yield make(call, [{"finish_reason": choice.finish_reason, "index": index, "delta": {}}])
     options = call.body.get("stream_options")
     if isinstance(options, dict) and options.get("include_usage"):
         yield _usage_chunk(call, reply)
+
+
+def _deltas(call: Call, choice: Choice) -> list[dict[str, Any]]:
+    """An answer's parts as a stream brings them; the first says whose they are."""
+    if choice.tool_calls and not call.model.is_canned:
+        return _tool_deltas(choice)
+    pieces = pieces_of(call, choice)
+    deltas: list[dict[str, Any]] = [{"content": piece} for piece in pieces]
+    if deltas:
+        role = {"role": "assistant"}
+        deltas[0] = role | deltas[0] if call.model.is_canned else deltas[0] | role
+    return deltas
+
+
+def _tool_deltas(choice: Choice) -> list[dict[str, Any]]:
+    """The calls of tools, each first named, then its arguments in pieces."""
+    deltas: list[dict[str, Any]] = []
+    for index, made in enumerate(choice.tool_calls):
+        function = made["function"]
+        named = {"arguments": "", "name": function["name"]}
+        start = {"id": made["id"], "function": named, "type": "function", "index": index}
+        deltas.append({"tool_calls": [start]})
+        for piece in tokens.split(function["arguments"]):
+            part = {"function": {"arguments": piece}, "type": "function", "index": index}
+            deltas.append({"tool_calls": [part]})
+    deltas[0] = {"role": "assistant", **deltas[0]}
+    return deltas
 
 
 def pieces_of(call: Call, choice: Choice) -> list[str]:
@@ -159,12 +182,6 @@ def pieces_of(call: Call, choice: Choice) -> list[str]:
     if call.model.is_canned:
         return [text[i : i + CANNED_PIECE] for i in range(0, len(text), CANNED_PIECE)]
     return ["", *tokens.split(text)]
-
-
-def _first(call: Call, piece: str) -> dict[str, str]:
-    if call.model.is_canned:
-        return {"role": "assistant", "content": piece}
-    return {"content": piece, "role": "assistant"}
 
 
 def _canned_chunk(call: Call, choices: list[dict[str, Any]]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from . import wire
 from .config import Model
+from .keys import Key
 from .wire import ProxyError
 
 WITHOUT_RESPONSE_FORMAT = ("gpt-4", "gpt-3.5-turbo-16k", "gpt-4-0613", "gpt-4-32k")
@@ -81,8 +82,9 @@ def _unsupported(parameters: list[str], name: str, group: str) -> ProxyError:
     return wire.failed(400, message, group, "invalid_request_error")
 
 
-async def on_demand(model: Model, group: str, *, is_stream: bool) -> None:
+async def on_demand(model: Model, group: str, key: Key, *, is_stream: bool) -> None:
     """Raise the failure that the model's ``mock_response`` or ``mock_timeout`` asks for."""
+    at_first(model, group, key)
     params = model.params
     if params.get("mock_timeout") is True and params.get("timeout") is not None:
         timeout = float(params["timeout"])
@@ -116,6 +118,47 @@ async def on_demand(model: Model, group: str, *, is_stream: bool) -> None:
         raise wire.failed(400, message, group, "invalid_request_error")
     if wanted.startswith(MID_STREAM) and not is_stream:
         raise wire.failed(529, MID_STREAM_MESSAGE, group, "internal_server_error")
+
+
+PROVIDER_FAILURES = {
+    429: (
+        "litellm.RateLimitError: RateLimitError: OpenAIException - Rate limit reached for {model} "
+        "on requests per min (RPM). Please try again in 1s.",
+        "throttling_error",
+    ),
+    500: (
+        "litellm.InternalServerError: InternalServerError: OpenAIException - The server had an "
+        "error while processing your request. Sorry about that!",
+        "internal_server_error",
+    ),
+    503: (
+        "litellm.ServiceUnavailableError: ServiceUnavailableError: OpenAIException - The engine "
+        "is currently overloaded, please try again later",
+        "internal_server_error",
+    ),
+    408: (
+        "litellm.Timeout: APITimeoutError - Request timed out. "
+        "Error_str: Request timed out.\n\nDeployment Info: request_timeout: None\ntimeout: None",
+        "invalid_request_error",
+    ),
+}
+"""By status: what LiteLLM 1.106.2 makes of a provider's failure, and its type."""
+
+
+def at_first(model: Model, group: str, key: Key) -> None:
+    """Raise as long as a model fails that its configuration lets fail at first.
+
+    ``model_info: {fail_first: 2, fail_with: 429}`` fails the first two times for each key, with
+    this status, and then answers. A real LiteLLM accepts such a file and ignores the two words.
+    """
+    times = model.info.get("fail_first")
+    if not isinstance(times, int) or key.failed.get(model.name, 0) >= times:
+        return
+    key.failed[model.name] = key.failed.get(model.name, 0) + 1
+    status = model.info.get("fail_with", 429)
+    message, kind = PROVIDER_FAILURES.get(status, PROVIDER_FAILURES[500])
+    status = status if status in PROVIDER_FAILURES else 500
+    raise wire.failed(status, message.format(model=group), group, kind)
 
 
 def mid_stream(model: Model) -> ProxyError | None:

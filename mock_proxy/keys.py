@@ -95,6 +95,8 @@ class Key:
     in_flight: int = 0
     meters: dict[str, Meter] = field(default_factory=dict)
     asked: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    failed: dict[str, int] = field(default_factory=dict)
+    """How often each model that fails at first has failed for this key."""
 
     def may_use(self, model: str) -> bool:
         """Whether the key's models include this one; an empty list includes all."""

@@ -32,7 +32,7 @@ async def complete(request: Request, proxy: Proxy, caller: Caller) -> Response:
             call = replace(call, caller=replace(caller, body={**caller.body, "messages": messages}))
             is_stream = call.body.get("stream") is True
             failures.check({**call.body, "model": call.group}, call.model)
-            await failures.on_demand(call.model, call.group, is_stream=is_stream)
+            await failures.on_demand(call.model, call.group, call.caller.key, is_stream=is_stream)
             await asyncio.sleep(float(call.model.params.get("mock_delay") or 0))
             reply = make_reply(call)
             if is_stream:

@@ -19,6 +19,7 @@ ANSWERED_BY_RULES = {
     "up_chat_max_tokens1",
     "up_chat_n2",
     "up_chat_normal",
+    "up_chat_tools",
     "up_chat_unknown_param",
     "client_mock_response_upstream",
     "emb_base64",
@@ -38,7 +39,6 @@ NOT_COMPARED = {
     "client_num_retries0": "As above: the provider failed.",
     "client_timeout": "As above: the provider was too slow.",
     "chat_model_prefixed": "LiteLLM picks one of the deployments of openai/gpt-4 at random.",
-    "up_chat_tools": "Not yet: calls of tools.",
     **dict.fromkeys(
         [case for case in REQUESTS if case.startswith(("messages_", "responses_"))],
         "Not yet: /v1/messages and /v1/responses.",

@@ -1,0 +1,148 @@
+"""JSON answers: valid for any schema asked for, filled from the text."""
+
+import json
+import random
+import re
+
+import jsonschema
+import pytest
+
+from mock_proxy import patterns, schemas
+
+TITLE = "Solar panels on school roofs in Utrecht, 2019"
+LABELS = ["health", "climate", "energy", "none"]
+
+
+def test_fields_are_filled_from_the_text():
+    schema = {
+        "type": "object",
+        "properties": {
+            "label": {"type": "string", "enum": LABELS},
+            "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+            "year": {"type": "integer"},
+            "city": {"type": "string"},
+            "reason": {"type": "string"},
+        },
+        "required": ["label", "confidence", "year", "city", "reason"],
+        "additionalProperties": False,
+    }
+    assert json.loads(schemas.answer(schema, TITLE)) == {
+        "label": "energy",
+        "confidence": 0.75,
+        "year": 2019,
+        "city": "Utrecht",
+        "reason": "The text says: panels, school, roofs.",
+    }
+
+
+def random_schema(dice: random.Random, depth: int = 0) -> dict:
+    """A schema as people write them for ``response_format``, and stranger ones."""
+    kinds = ["string", "number", "integer", "boolean", "null", "enum", "const", "format", "pattern"]
+    if depth < 4:
+        kinds += ["object", "object", "array", "anyOf", "allOf", "ref", "types", "unique"]
+    kind = dice.choice(kinds)
+    inner = depth + 1
+    if kind == "object":
+        names = dice.sample(["label", "reason", "year", "city", "items", "x y", "é", "$id_"], 4)
+        return {
+            "type": "object",
+            "properties": {name: random_schema(dice, inner) for name in names},
+            "required": dice.sample(names, dice.randrange(5)),
+            "additionalProperties": dice.choice([False, True, {"type": "integer"}]),
+        }
+    if kind == "array":
+        least = dice.randrange(3)
+        return {
+            "type": "array",
+            "items": random_schema(dice, inner),
+            "minItems": least,
+            "maxItems": least + dice.randrange(3),
+        }
+    if kind == "unique":
+        return {
+            "type": "array",
+            "items": {"enum": LABELS},
+            "uniqueItems": True,
+            "minItems": dice.randrange(5),
+        }
+    if kind in ("anyOf", "oneOf"):
+        return {kind: [random_schema(dice, inner), {"type": "null"}]}
+    if kind == "allOf":
+        return {"allOf": [{"type": "integer", "minimum": 3}, {"maximum": 9 + dice.randrange(9)}]}
+    if kind == "ref":
+        return {"$ref": "#/$defs/shared"}
+    if kind == "types":
+        return {"type": dice.sample(["string", "null", "integer"], 2)}
+    if kind == "enum":
+        return {"enum": dice.sample([*LABELS, 1, None, True, {"a": [1]}], 3)}
+    if kind == "const":
+        return {"const": dice.choice(["x", 5, None, [1]])}
+    if kind == "string":
+        least = dice.randrange(40)
+        return {"type": "string", "minLength": least, "maxLength": least + dice.randrange(9)}
+    if kind == "format":
+        return {"type": "string", "format": dice.choice(["date", "email", "uuid", "uri"])}
+    if kind == "pattern":
+        return {
+            "type": "string",
+            "pattern": dice.choice([r"^\d{4}$", r"^[A-Z]{2}-\d+$", r"a|b", r"^(x|yz)+[^a-m]$"]),
+        }
+    if kind in ("number", "integer"):
+        low = dice.randrange(-9, 9)
+        limits = [
+            {},
+            {"minimum": low},
+            {"minimum": low, "maximum": low + 1},
+            {"exclusiveMinimum": low, "exclusiveMaximum": low + 3},
+            {"multipleOf": 5},
+            {"minimum": 7, "multipleOf": 5},
+        ]
+        return {"type": kind, **dice.choice(limits)}
+    return {"type": kind}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_answers_are_valid_for_generated_schemas(seed):
+    dice = random.Random(seed)
+    for _ in range(25):
+        schema = {**random_schema(dice), "$defs": {"shared": {"type": "string", "minLength": 1}}}
+        made = schemas.answer(schema, TITLE)
+        assert made is not None, schema
+        jsonschema.validate(json.loads(made), schema, jsonschema.Draft202012Validator)
+
+
+def test_schema_that_refers_to_itself_ends():
+    schema = {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "children": {"type": "array", "items": {"$ref": "#"}},
+        },
+        "required": ["name"],
+    }
+    assert schemas.is_valid(json.loads(schemas.answer(schema, TITLE)), schema)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        False,
+        {"enum": []},
+        {"type": "integer", "minimum": 3, "maximum": 2},
+        {"type": "string", "pattern": "(?=a)b"},
+        {"$ref": "#/nowhere"},
+        {"$ref": "https://example.org/schema"},
+        {"type": "array", "items": {"enum": [1]}, "uniqueItems": True, "minItems": 2},
+        {"type": "nonsense"},
+        5,
+    ],
+)
+def test_no_answer_for_a_schema_that_nothing_fits(schema):
+    assert schemas.answer(schema, TITLE) is None
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"^\d{4}-\d{2}$", r"^[^abc]{3}$", r"\w+@\w+\.nl", r"^(?:x|y)\.z$", r"(a)\1"]
+)
+def test_patterns_are_matched(pattern):
+    assert re.search(pattern, patterns.example(pattern))
