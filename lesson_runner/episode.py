@@ -26,14 +26,25 @@ LANGUAGES = ("python", "r", "bash")
 ALIASES = {"py": "python", "python3": "python", "sh": "bash", "shell": "bash"}
 
 DATA_LANGUAGES = {
+    "asis",
     "csv",
+    "geojson",
+    "git",
+    "gitignore",
     "jsonl",
+    "log",
     "mermaid",
     "message",
+    "nextflow",
+    "nohighlight",
     "plain",
     "plaintext",
+    "snakemake",
+    "spss",
+    "svg",
     "tsv",
     "txt",
+    "verbatim",
     "warning",
 }
 """Fence languages that show data and that Pygments has no lexer for."""

@@ -43,10 +43,9 @@ def starter_code_problem(source: str, language: str) -> tuple[int, str] | None:
 
 
 def _python_problem(source: str) -> tuple[int, str] | None:
-    fault = _syntax_error(source)
-    if fault and (source.startswith("%%") or not _syntax_error(MAGIC.sub(r"\1pass", source))):
+    if source.startswith("%%") or _syntax_error(source) is None:
         return None
-    return fault
+    return _syntax_error(MAGIC.sub(r"\1pass", source))
 
 
 def _syntax_error(source: str) -> tuple[int, str] | None:
