@@ -10,7 +10,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from . import admin, chat, describe, embed, texts, tokens, wire
+from . import admin, chat, describe, embed, models, texts, wire
 from .auth import Caller, enter
 from .calls import Proxy
 from .config import ProxyConfig
@@ -96,63 +96,54 @@ def _add_health(app: FastAPI) -> None:
 
 
 def _add_models(app: FastAPI, proxy: Proxy) -> None:
-    def visible(caller: Caller) -> list[str]:
-        return [name for name in proxy.config.names() if caller.key.may_use(name)]
+    def add(path: str, answer: Answer, description: dict[str, Any]) -> None:
+        app.get(path, **description)(_endpoint(proxy, answer))
 
-    def entry(name: str) -> dict[str, Any]:
-        model = proxy.config.find(name)
-        return wire.model_entry(name, tokens.facts(model.target, model.info) if model else {})
+    add("/models", models.listing, describe.MODELS)
+    add("/v1/models", models.listing, HIDDEN)
+    add("/v1/models/{model_id}", models.one, describe.MODEL)
+    add("/models/{model_id}", models.one, HIDDEN)
+    add("/model/info", models.info, describe.MODEL_INFO)
+    add("/v1/model/info", models.info, HIDDEN)
+    add("/model_group/info", models.groups, HIDDEN)
+    add("/utils/supported_openai_params", models.parameters, HIDDEN)
 
-    async def models(request: Request) -> Response:
-        caller = await enter(request, proxy.keys)
-        entries = [entry(name) for name in visible(caller)]
-        if request.query_params.get("include_metadata", "").lower() == "true":
-            entries = [{**one, "metadata": {"fallbacks": []}} for one in entries]
-        return JSON({"data": entries, "object": "list"})
 
-    async def model(request: Request) -> Response:
-        caller = await enter(request, proxy.keys)
-        name = request.path_params["model_id"]
-        if name not in visible(caller):
-            raise Detail(404, f"The model `{name}` does not exist or is not accessible")
-        return JSON(entry(name))
+HIDDEN: dict[str, Any] = {"include_in_schema": False}
 
-    app.get("/models", **describe.MODELS)(models)
-    app.get("/v1/models", include_in_schema=False)(models)
-    app.get("/v1/models/{model_id}", **describe.MODEL)(model)
-    app.get("/models/{model_id}", include_in_schema=False)(model)
+
+def _endpoint(
+    proxy: Proxy, answer: Answer, *, is_llm_route: bool = True
+) -> Callable[[Request], Awaitable[Response]]:
+    """What FastAPI calls: who asks, then the answer."""
+
+    async def endpoint(request: Request) -> Response:
+        caller = await enter(request, proxy.keys, is_llm_route=is_llm_route)
+        return await answer(request, proxy, caller)
+
+    return endpoint
 
 
 def _add_llm(app: FastAPI, proxy: Proxy) -> None:
     """The routes that ask a model, each under its four paths."""
 
     def add(path: str, answer: Answer, description: dict[str, Any]) -> None:
-        async def endpoint(request: Request) -> Response:
-            return await answer(request, proxy, await enter(request, proxy.keys))
-
+        endpoint = _endpoint(proxy, answer)
         app.post(path, **description)(endpoint)
         for prefix in ("/v1", "/engines/{model:path}", "/openai/deployments/{model:path}"):
-            app.post(prefix + path, include_in_schema=False)(endpoint)
+            app.post(prefix + path, **HIDDEN)(endpoint)
 
     # The longer path first: "/engines/{model:path}/completions" would match it too.
     add("/chat/completions", chat.complete, describe.CHAT)
     add("/completions", texts.complete, describe.COMPLETION)
     add("/embeddings", embed.embeddings, describe.EMBEDDINGS)
 
-    async def count(request: Request) -> Response:
-        return await texts.count(request, await enter(request, proxy.keys))
-
-    app.post("/utils/token_counter", **describe.TOKEN_COUNTER)(count)
+    app.post("/utils/token_counter", **describe.TOKEN_COUNTER)(_endpoint(proxy, texts.count))
 
 
 def _add_keys(app: FastAPI, proxy: Proxy) -> None:
     def endpoint(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
-        async def endpoint(request: Request) -> Response:
-            return await answer(
-                request, proxy, await enter(request, proxy.keys, is_llm_route=False)
-            )
-
-        return endpoint
+        return _endpoint(proxy, answer, is_llm_route=False)
 
     app.get("/key/info", **describe.KEY_INFO)(endpoint(admin.info))
     app.get("/key/list", **describe.KEY_LIST)(endpoint(admin.listing))
@@ -163,4 +154,4 @@ def _add_keys(app: FastAPI, proxy: Proxy) -> None:
         ("/key/block", admin.block),
         ("/key/unblock", admin.unblock),
     ):
-        app.post(path, include_in_schema=False)(endpoint(answer))
+        app.post(path, **HIDDEN)(endpoint(answer))

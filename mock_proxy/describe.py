@@ -166,6 +166,29 @@ MODEL: Route = {
         },
     },
 }
+MODEL_INFO: Route = {
+    "tags": ["model management"],
+    "summary": "What is known of the models",
+    "description": "Prices in USD a token, limits and abilities of each model of your key.",
+    "openapi_extra": {"security": SECURITY},
+    "responses": {
+        200: {
+            "description": "The models.",
+            "content": _json(
+                {
+                    "data": [
+                        {
+                            "model_name": "gpt-4o-mini",
+                            "litellm_params": {"model": "openai/gpt-4o-mini"},
+                            "model_info": {"input_cost_per_token": 1.5e-07},
+                        }
+                    ]
+                }
+            ),
+        },
+        401: UNAUTHORIZED,
+    },
+}
 
 
 def _body(schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:

@@ -138,7 +138,7 @@ def _chunks(call: Call, reply: Reply) -> Iterator[dict[str, Any]]:
         yield chunk({"index": 0}, usage={**usage, **cost})
 
 
-async def count(request: Request, caller: Caller) -> Response:
+async def count(request: Request, proxy: Proxy, caller: Caller) -> Response:
     """``/utils/token_counter``: how many tokens a text or messages are."""
     body = caller.body
     problems = []

@@ -104,13 +104,17 @@ def price_table() -> dict[str, dict[str, Any]]:
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
+def key_in_table(target: str) -> str | None:
+    """The table's name for a provider's model (``openai/gpt-4`` → ``gpt-4``), if it has it."""
+    return next((n for n in (target, target.partition("/")[2]) if n in price_table()), None)
+
+
 def facts(target: str, info: Mapping[str, Any]) -> dict[str, Any]:
     """All that is known of a model: the table's entry, and over it the configuration's.
 
     ``target`` is the provider's name (``openai/gpt-4``), ``info`` the ``model_info``.
     """
-    table = price_table()
-    known = table.get(target) or table.get(target.partition("/")[2]) or {}
+    known = price_table().get(key_in_table(target) or "", {})
     return {**known, **{key: value for key, value in info.items() if key != "id"}}
 
 

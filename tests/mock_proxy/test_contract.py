@@ -43,9 +43,6 @@ NOT_COMPARED = {
         [case for case in REQUESTS if case.startswith(("messages_", "responses_"))],
         "Not yet: /v1/messages and /v1/responses.",
     ),
-    "model_info_missing_key": "Not yet: /model/info.",
-    "v1_model_info_missing_key": "Not yet: /model/info.",
-    "supported_openai_params_missing": "Not yet: /utils/supported_openai_params.",
 }
 
 BEFORE = {"deploy_rpm2_1": ["deploy_rpm2_1"]}

@@ -52,3 +52,43 @@ def test_restricted_key_sees_its_models_only(proxy, client):
 def test_metadata_is_added_on_request(client):
     listed = client.get("/models", params={"include_metadata": "true"}).json()["data"]
     assert listed[0] == {**GPT_4, "metadata": {"fallbacks": []}}
+
+
+def test_info_names_prices_and_no_secrets(client):
+    listed = {m["model_name"]: m for m in client.get("/model/info").json()["data"]}
+    model = listed["gpt-4o-mini"]
+    assert model["model_info"]["input_cost_per_token"] == 1.5e-07
+    assert model["model_info"]["key"] == "gpt-4o-mini"
+    assert model["litellm_params"]["model"] == "openai/gpt-4o-mini"
+    assert "api_key" not in model["litellm_params"]
+    assert len(model["model_info"]) == 171  # as many as LiteLLM 1.106.2 shows
+    unknown = listed["Llama-3.3-70B-Instruct"]["model_info"]
+    assert unknown["input_cost_per_token"] is None
+
+
+def test_info_of_one_model(client):
+    wanted = client.get("/model/info").json()["data"][1]
+    by_id = {"litellm_model_id": wanted["model_info"]["id"]}
+    assert client.get("/v1/model/info", params=by_id).json()["data"] == [wanted]
+    response = client.get("/model/info", params={"litellm_model_id": "x"})
+    assert (response.status_code, response.json()) == (
+        400,
+        {"detail": {"error": "Model id = x not found on litellm proxy"}},
+    )
+
+
+def test_groups_are_told_one_by_one(client):
+    answer = client.get("/model_group/info", params={"model_group": "gpt-4"}).json()["data"]
+    assert [group["model_group"] for group in answer] == ["gpt-4"]
+    assert answer[0]["max_input_tokens"] == 8192.0
+    assert client.get("/model_group/info", params={"model_group": "x"}).json() == {"data": []}
+
+
+def test_parameters_that_a_model_takes(client):
+    def supported(model):
+        response = client.get("/utils/supported_openai_params", params={"model": model})
+        return response.json().get("supported_openai_params")
+
+    assert "response_format" not in supported("gpt-4")
+    assert "response_format" in supported("gpt-4o-mini")
+    assert supported("nope") is None

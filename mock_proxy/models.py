@@ -1,0 +1,143 @@
+"""``/models``, ``/model/info`` and what else tells of models."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from . import failures, tokens, wire
+from .auth import Caller
+from .calls import Proxy
+from .config import Model
+from .keys import Key
+from .wire import JSON, Detail
+
+SECRETS = ("api_key", "aws_access_key_id", "aws_secret_access_key", "vertex_credentials")
+"""Parameters of a model that are shown to nobody."""
+
+FLAGS = (
+    "allow_client_keepalive_override",
+    "use_in_pass_through",
+    "use_litellm_proxy",
+    "use_xai_oauth",
+    "merge_reasoning_content_in_choices",
+)
+"""Parameters that LiteLLM 1.106.2 shows of every model, false unless the file says otherwise."""
+
+
+def visible(proxy: Proxy, key: Key) -> list[str]:
+    """The names of the models that the key may use, in the file's order."""
+    return [name for name in proxy.config.names() if key.may_use(name)]
+
+
+def entry(proxy: Proxy, name: str) -> dict[str, Any]:
+    model = proxy.config.find(name)
+    return wire.model_entry(name, tokens.facts(model.target, model.info) if model else {})
+
+
+async def listing(request: Request, proxy: Proxy, caller: Caller) -> Response:
+    entries = [entry(proxy, name) for name in visible(proxy, caller.key)]
+    if request.query_params.get("include_metadata", "").lower() == "true":
+        entries = [{**one, "metadata": {"fallbacks": []}} for one in entries]
+    return JSON({"data": entries, "object": "list"})
+
+
+async def one(request: Request, proxy: Proxy, caller: Caller) -> Response:
+    name = request.path_params["model_id"]
+    if name not in visible(proxy, caller.key):
+        raise Detail(404, f"The model `{name}` does not exist or is not accessible")
+    return JSON(entry(proxy, name))
+
+
+async def info(request: Request, proxy: Proxy, caller: Caller) -> Response:
+    """Everything known of each model: its parameters but for secrets, prices and abilities."""
+    shown = [model for model in proxy.config.models if caller.key.may_use(model.name)]
+    wanted = request.query_params.get("litellm_model_id")
+    if wanted is not None:
+        shown = [model for model in shown if model.id == wanted]
+        if not shown:
+            raise Detail(400, {"error": f"Model id = {wanted} not found on litellm proxy"})
+    return JSON({"data": [_info(model) for model in shown]})
+
+
+def _info(model: Model) -> dict[str, Any]:
+    params = {name: value for name, value in model.params.items() if name not in SECRETS}
+    form = _forms()
+    facts = tokens.facts(model.target, model.info)
+    known = {
+        **{name: value for name, value in facts.items() if name in form["model_info"]},
+        "id": model.id,
+        "db_model": False,
+        "member_auto_router": False,
+        "pricing_overrides": [],
+        "key": tokens.key_in_table(model.target) or model.target,
+        "litellm_provider": model.target.partition("/")[0],
+        "supported_openai_params": form["supported_openai_params"],
+    }
+    return {
+        "model_name": model.name,
+        "litellm_params": {**dict.fromkeys(FLAGS, False), **params},
+        "model_info": {**form["model_info"], **known, **model.info},
+    }
+
+
+async def groups(request: Request, proxy: Proxy, caller: Caller) -> Response:
+    """What is known of each model name, whichever deployments stand behind it."""
+    names = visible(proxy, caller.key)
+    wanted = request.query_params.get("model_group")
+    if wanted is not None:
+        names = [name for name in names if name == wanted]
+    return Response(
+        wire.python_json({"data": [_group(proxy, name) for name in names]}),
+        media_type="application/json",
+    )
+
+
+def _group(proxy: Proxy, name: str) -> dict[str, Any]:
+    model = proxy.config.find(name)
+    assert model is not None, "names() lists only what find() finds"
+    form = _forms()
+    facts = tokens.facts(model.target, model.info)
+    known = {name: value for name, value in facts.items() if name in form["group"]}
+    for limit in ("max_input_tokens", "max_output_tokens"):
+        if limit in known:
+            known[limit] = float(known[limit])
+    return {
+        **form["group"],
+        **known,
+        "model_group": name,
+        "providers": [model.target.partition("/")[0]],
+        "tpm": model.params.get("tpm"),
+        "rpm": model.params.get("rpm"),
+        "supported_reasoning_efforts": [] if tokens.key_in_table(model.target) else None,
+        "supported_openai_params": form["supported_openai_params"],
+    }
+
+
+async def parameters(request: Request, proxy: Proxy, caller: Caller) -> Response:
+    """Which of OpenAI's parameters a model takes."""
+    name = request.query_params.get("model")
+    if name is None:
+        problem = {"type": "missing", "loc": ["query", "model"], "msg": "Field required"}
+        raise Detail(422, [problem])
+    supported = list(_forms()["supported_openai_params"])
+    if tokens.key_in_table(name):
+        lacking = ["reasoning_effort"]
+        if name in failures.WITHOUT_RESPONSE_FORMAT:
+            lacking.append("response_format")
+        supported = [parameter for parameter in supported if parameter not in lacking] + ["user"]
+    elif proxy.config.find(name) is None:
+        raise Detail(400, {"error": f"Could not map model={name}"})
+    return JSON({"supported_openai_params": supported})
+
+
+@cache
+def _forms() -> dict[str, Any]:
+    """The fields of these answers in LiteLLM 1.106.2, with their empty values."""
+    path = Path(__file__).with_name("model_forms.json")
+    return dict(json.loads(path.read_text(encoding="utf-8")))
