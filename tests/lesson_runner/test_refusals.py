@@ -1,0 +1,405 @@
+"""What has no meaning in a page is refused with its line: nothing is left out without a word."""
+
+import textwrap
+
+import pytest
+
+from lesson_runner.episode import read_episode
+
+
+def problems(text: str) -> list[str]:
+    return [str(problem) for problem in read_episode("page.md", textwrap.dedent(text)).problems]
+
+
+def test_a_page_that_says_only_what_is_known_has_no_problems() -> None:
+    page = """\
+        ---
+        title: All is well
+        ---
+
+        <!-- A comment: for authors. Note: responses vary. -->
+
+        ```python
+        1 + 1
+        ```
+
+        ```output
+        2
+        ```
+
+        <!-- not run: it installs -->
+        ```bash
+        pip install nothing
+        ```
+
+        <!-- practice proxy only: it counts -->
+        <!-- response: POST /chat/completions {"model": "x"} -->
+        ```json
+        {"id": "..."}
+        ```
+
+        ```csv
+        a,b
+        ```
+        """
+    assert problems(page) == []
+
+
+# Fence languages
+
+
+def test_misspelt_language_is_refused_with_the_one_that_was_meant() -> None:
+    page = """\
+        First text.
+
+        ```pyton
+        1
+        ```
+
+        ```ouput
+        1
+        ```
+        """
+    assert problems(page) == [
+        "page.md:3: unknown fence language `pyton`: did you mean `python`?",
+        "page.md:7: unknown fence language `ouput`: did you mean `output`?",
+    ]
+
+
+def test_language_that_is_like_no_other_may_be_shown_as_text() -> None:
+    assert problems("```qwertz\n```\n") == [
+        "page.md:1: unknown fence language `qwertz`: use `text` to show it as it is"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("info", "strange"),
+    [
+        ("{.python .excercise}", ".excercise"),
+        ("{.python .exercises}", ".exercises"),
+        ("{.python exercise}", "exercise"),
+        ("python exercise", "exercise"),
+        ("{#id .python .Exercize}", ".exercize"),
+    ],
+)
+def test_misspelt_class_of_starter_code_is_refused(info: str, strange: str) -> None:
+    assert problems(f"```{info}\nx = 1\n```\n") == [
+        f"page.md:1: unknown class `{strange}`: starter code is `{{.python .exercise}}`"
+    ]
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        "{r exercise}",
+        "{r exercise-1, fig.cap='An exercise'}",
+        'python title="An exercise"',
+        "{.r .numberLines}",
+    ],
+)
+def test_label_or_title_that_says_exercise_is_no_class(info: str) -> None:
+    episode = read_episode("page.md", f"```{info}\nx = 1\n```\n")
+    assert [(block.role, block.line) for block in episode.blocks] == [("run", 1)]
+    assert episode.problems == ()
+
+
+# Shown fences
+
+
+@pytest.mark.parametrize("kind", ["output", "error"])
+def test_shown_fence_after_nothing_is_refused(kind: str) -> None:
+    assert problems(f"Text.\n\n```{kind}\n2\n```\n") == [
+        f"page.md:3: this `{kind}` fence follows no block that runs: put it after the block, "
+        "in the same div or tab, or show it as `text`"
+    ]
+
+
+FOLLOWS_NOTHING = (
+    "this `output` fence follows no block that runs: put it after the block, "
+    "in the same div or tab, or show it as `text`"
+)
+
+
+def test_output_in_another_tab_is_refused() -> None:
+    page = """\
+        ::: group-tab
+
+        ### Python
+
+        ```python
+        2
+        ```
+
+        ### R
+
+        ```output
+        2
+        ```
+
+        :::
+
+        ```output
+        2
+        ```
+        """
+    assert problems(page) == [f"page.md:11: {FOLLOWS_NOTHING}", f"page.md:17: {FOLLOWS_NOTHING}"]
+
+
+def test_output_in_the_next_challenge_is_refused() -> None:
+    page = """\
+        ::: challenge
+        ```r
+        2
+        ```
+        :::
+        ::: challenge
+        ```output
+        2
+        ```
+        :::
+        """
+    assert problems(page) == [f"page.md:7: {FOLLOWS_NOTHING}"]
+
+
+def test_output_of_starter_code_is_refused() -> None:
+    page = """\
+        ```python
+        2
+        ```
+
+        ```{.python .exercise}
+        ____
+        ```
+
+        ```output
+        2
+        ```
+        """
+    assert problems(page) == [f"page.md:9: {FOLLOWS_NOTHING}"]
+
+
+def test_second_output_of_a_block_is_refused() -> None:
+    page = """\
+        ```bash
+        echo 2
+        ```
+
+        ```output
+        2
+        ```
+
+        ```error
+        3
+        ```
+
+        ```output
+        2
+        ```
+        """
+    assert problems(page) == ["page.md:13: the block at line 1 has an `output` fence already"]
+
+
+def test_empty_block_is_refused() -> None:
+    assert problems("```python\n\n```\n") == [
+        "page.md:1: this block is empty: there is nothing to run"
+    ]
+
+
+# Directives
+
+
+@pytest.mark.parametrize("between", ["Text.", "## Heading", "::: challenge", "![A](fig/a.png)"])
+def test_directive_above_no_fence_is_refused(between: str) -> None:
+    page = f"<!-- not run: it installs -->\n\n{between}\n\n```python\n1\n```\n"
+    assert problems(page) == [
+        "page.md:1: `<!-- not run: … -->` fits no fence: put it on the line above the fence"
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "<!-- not run: it installs --> <b>Text</b>",
+        "Text <!-- not run: it installs -->",
+        "Text <!-- not run: it installs --> and more",
+        "- <!-- not run: it installs --> text",
+    ],
+)
+def test_directive_that_shares_its_line_with_text_is_refused(line: str) -> None:
+    assert problems(f"{line}\n\n```python\n1\n```\n") == [
+        "page.md:1: `<!-- not run: … -->` fits no fence: put it on the line above the fence"
+    ]
+
+
+def test_directive_at_the_end_of_the_page_is_refused() -> None:
+    assert problems("Text.\n\n<!-- response: GET /models -->\n") == [
+        "page.md:3: `<!-- response: … -->` fits no fence: put it on the line above the fence"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("comment", "message"),
+    [
+        ("notrun: it installs", "unknown directive `notrun`: did you mean `not run`?"),
+        ("Not  runs: it installs", "unknown directive `not runs`: did you mean `not run`?"),
+        (
+            "practise proxy only: it counts",
+            "unknown directive `practise proxy only`: did you mean `practice proxy only`?",
+        ),
+        (
+            "practise proxy only",
+            "unknown directive `practise proxy only`: did you mean `practice proxy only`?",
+        ),
+        ("respons: GET /models", "unknown directive `respons`: did you mean `response`?"),
+    ],
+)
+def test_misspelt_directive_is_refused(comment: str, message: str) -> None:
+    assert problems(f"<!-- {comment} -->\n```python\n1\n```\n") == [f"page.md:1: {message}"]
+
+
+@pytest.mark.parametrize("comment", ["not run", "Not-run:", "not_run :  "])
+def test_directive_without_a_reason_is_refused(comment: str) -> None:
+    assert problems(f"<!-- {comment} -->\n```python\n1\n```\n") == [
+        "page.md:1: `<!-- not run -->` needs what it is about: `<!-- not run: … -->`"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("directive", "fence", "wanted"),
+    [
+        ("not run: why", "json", "a block that runs"),
+        ("not run: why", "text", "a block that runs"),
+        ("practice proxy only: why", "csv", "a block that runs"),
+        ("response: GET /models", "python", "a `json` fence"),
+        ("response: GET /models", "text", "a `json` fence"),
+    ],
+)
+def test_directive_above_the_wrong_fence_is_refused(
+    directive: str, fence: str, wanted: str
+) -> None:
+    name = directive.partition(":")[0]
+    assert problems(f"<!-- {directive} -->\n```{fence}\n1\n```\n") == [
+        f"page.md:1: `<!-- {name}: … -->` belongs above {wanted}"
+    ]
+
+
+def test_directive_above_an_output_is_refused() -> None:
+    page = "```python\n1\n```\n<!-- not run: why -->\n```output\n1\n```\n"
+    assert problems(page) == ["page.md:4: `<!-- not run: … -->` belongs above a block that runs"]
+
+
+def test_directive_that_is_given_twice_is_refused() -> None:
+    page = "<!-- not run: one -->\n<!-- not run: two -->\n```python\n1\n```\n"
+    assert problems(page) == ["page.md:2: `<!-- not run: … -->` stands above this fence twice"]
+
+
+# Requests and their answers
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    ["/models", "get /models", "GET models", "GET  /models", "GET /models with key", "GET"],
+)
+def test_response_that_is_no_request_is_refused(request_line: str) -> None:
+    assert problems(f"<!-- response: {request_line} -->\n```json\n{{}}\n```\n") == [
+        f"page.md:1: `response: {request_line}` is not a request: write `GET /path`, "
+        '`GET /path without key` or `POST /path {"a JSON": "body"}`'
+    ]
+
+
+def test_response_with_a_body_that_is_no_json_is_refused() -> None:
+    page = '\n<!-- response: POST /chat/completions {"model": } -->\n```json\n{}\n```\n'
+    assert problems(page) == [
+        'page.md:2: the body of `response: POST /chat/completions {"model": }` is not JSON: '
+        "Expecting value"
+    ]
+
+
+def test_answer_that_is_no_json_is_refused_at_its_line() -> None:
+    page = """\
+        <!-- response: GET /models -->
+        ```json
+        {
+          "data": [...]
+        }
+        ```
+        """
+    assert problems(page) == ["page.md:4: this is not JSON: Expecting value"]
+
+
+# Fences that are not closed, or swallowed
+
+
+@pytest.mark.parametrize(
+    ("page", "line", "marker"),
+    [
+        ("Text.\n\n```python\n1\n", 3, "```"),
+        ("````python\n1\n```\n", 1, "````"),
+        ("~~~python\n1\n```\n", 1, "~~~"),
+        ("```python\n1\n    ```\n", 1, "```"),
+        ("```python\n1\n> ```\n", 1, "```"),
+        ("- ```python\n  1\n\nText.\n", 1, "```"),
+        ("> ```python\n> 1\n```\n1\n```\n", 1, "```"),
+    ],
+)
+def test_fence_that_is_never_closed_is_refused(page: str, line: int, marker: str) -> None:
+    assert f"page.md:{line}: this fence is never closed: end it with {marker}" in problems(page)
+
+
+@pytest.mark.parametrize(
+    ("page", "line"),
+    [
+        ("<details>\n```python\n1\n```\n</details>\n", 2),
+        ('Text.\n\n<a id="x">\n```r\n1\n```\n', 4),
+        ("<!-- not run: it installs --> ```bash\nls\n```\n", 1),
+        ("- <div>\n  ~~~sh\n  ls\n  ~~~\n  </div>\n", 2),
+    ],
+)
+def test_fence_that_raw_html_swallows_is_refused(page: str, line: int) -> None:
+    message = f"page.md:{line}: this fence stands inside raw HTML: leave a blank line before it"
+    assert message in problems(page)
+
+
+def test_fence_that_is_indented_too_far_in_a_list_is_refused() -> None:
+    assert problems("- item\n\n      ```python\n      1\n      ```\n") == [
+        "page.md:3: this fence stands indented so far that it is text: "
+        "indent it as the text of its list item"
+    ]
+
+
+def test_comment_that_is_never_closed_is_refused_as_it_hides_the_rest() -> None:
+    page = "Text.\n\n<!-- a note\n\n```python\n1\n```\n"
+    assert problems(page) == ["page.md:3: this comment is never closed: end it with -->"]
+
+
+# Front matter
+
+
+def test_front_matter_that_is_no_yaml_is_refused_at_its_line() -> None:
+    page = "---\ntitle: One\nteaching: [1\n---\n\nText.\n"
+    assert problems(page) == [
+        "page.md:3: the front matter is not valid YAML: expected ',' or ']', but got '<stream end>'"
+    ]
+
+
+def test_date_that_does_not_exist_in_the_front_matter_is_refused() -> None:
+    assert problems("---\ndate: 2026-02-30\n---\n") == [
+        "page.md:1: the front matter is not valid YAML: day is out of range for month"
+    ]
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_front_matter_that_is_never_closed_is_refused(ending: str) -> None:
+    page = ending.join(["---", "title: One", "", "Text.", ""])
+    assert problems(page) == [
+        "page.md:1: the front matter is never closed: end it with a line of ---"
+    ]
+
+
+def test_problems_come_in_the_order_of_their_lines() -> None:
+    page = (
+        "<!-- not run: why -->\n\n```pyton\n```\n\nText <!-- response: GET /x -->\n\n```rr\n```\n"
+    )
+    lines = [problem.line for problem in read_episode("page.md", page).problems]
+    assert lines == sorted(lines)
+    assert len(lines) >= 3
