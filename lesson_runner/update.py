@@ -90,6 +90,7 @@ def with_fences(text: str, edits: list[tuple[Fence, str]]) -> str:
         end = opening[len(opening.rstrip("\r\n")) :]
         # Inside a list the lines below the marker stand as far in as the text beside it.
         indent = re.sub(r"[^\s>]", " ", fence.indent)
+        indent += " " if indent.endswith(">") else ""  # a quote takes one blank as its own
         marker = _long_enough(fence.marker, new)
         body = [f"{indent}{line}".rstrip() + end for line in lines_of(new)]
         lines[fence.line - 1 : fence.end] = [
