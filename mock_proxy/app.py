@@ -10,7 +10,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from . import admin, chat, describe, embed, models, texts, wire
+from . import admin, chat, describe, embed, messages, models, responses, texts, wire
 from .auth import Caller, enter
 from .calls import Proxy
 from .config import ProxyConfig
@@ -68,7 +68,7 @@ EXPOSED_HEADERS = (
 def _add_errors(app: FastAPI) -> None:
     async def proxy_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, ProxyError)
-        return JSON({"error": error.error}, error.status, headers=error.headers)
+        return JSON(error.body, error.status, headers=error.headers)
 
     async def detail(request: Request, error: Exception) -> Response:
         assert isinstance(error, Detail)
@@ -138,6 +138,10 @@ def _add_llm(app: FastAPI, proxy: Proxy) -> None:
     add("/completions", texts.complete, describe.COMPLETION)
     add("/embeddings", embed.embeddings, describe.EMBEDDINGS)
 
+    for path in ("/responses", "/v1/responses", "/openai/v1/responses"):
+        described = describe.RESPONSES if path == "/responses" else HIDDEN
+        app.post(path, **described)(_endpoint(proxy, responses.respond))
+    app.post("/v1/messages", **describe.MESSAGES)(_endpoint(proxy, messages.reply_to))
     app.post("/utils/token_counter", **describe.TOKEN_COUNTER)(_endpoint(proxy, texts.count))
 
 

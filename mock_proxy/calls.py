@@ -41,6 +41,8 @@ class Reply:
     choices: tuple[Choice, ...]
     prompt_tokens: int
     completion_tokens: int
+    cost: tuple[float, float] | None = None
+    """USD for the prompt and for the answers, where the price table does not tell."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Call:
 
     def price(self, reply: Reply) -> tuple[float, float] | None:
         """USD for the prompt and for the answers; None where no price is known."""
+        if reply.cost is not None:
+            return reply.cost
         facts = tokens.facts(self.model.target, self.model.info)
         return tokens.cost(facts, reply.prompt_tokens, reply.completion_tokens)
 

@@ -30,6 +30,8 @@ TAGS = [
     {"name": "model management", "description": "Which models may this key use?"},
     {"name": "chat/completions", "description": "Ask a model."},
     {"name": "embeddings", "description": "Texts as vectors, to compare them."},
+    {"name": "responses", "description": "OpenAI's newer form of asking."},
+    {"name": "[beta] Anthropic `/v1/messages`", "description": "Anthropic's form of asking."},
     {"name": "completions", "description": "The older form of asking, with one text."},
     {"name": "key management", "description": "What a key may do, and what it has spent."},
     {"name": "llm utils", "description": "Count before you ask."},
@@ -501,6 +503,75 @@ KEY_GENERATE: Route = {
     },
     "responses": {
         200: {"description": "The key.", "content": _json({"key": "sk-…", "max_budget": 1.0})},
+        401: UNAUTHORIZED,
+    },
+}
+
+RESPONSES: Route = {
+    "tags": ["responses"],
+    "summary": "Ask a model, in OpenAI's newer form",
+    "description": "The answer stands in `output[0].content[0].text`.",
+    "openapi_extra": {
+        "security": SECURITY,
+        "requestBody": _body(
+            {
+                "type": "object",
+                "required": ["model", "input"],
+                "properties": {
+                    "model": {"type": "string"},
+                    "input": {"type": "string"},
+                    "instructions": {"type": "string"},
+                    "max_output_tokens": {"type": "integer", "minimum": 1},
+                },
+            },
+            {"A question": {"value": {"model": "gpt-4o-mini", "input": "Say hello."}}},
+        ),
+    },
+    "responses": {
+        200: {
+            "description": "The answer.",
+            "content": _json({"object": "response", "status": "completed", "output": []}),
+        },
+        400: INVALID,
+        401: UNAUTHORIZED,
+    },
+}
+MESSAGES: Route = {
+    "tags": ["[beta] Anthropic `/v1/messages`"],
+    "summary": "Ask a model, in Anthropic's form",
+    "description": "The answer stands in `content[0].text`.",
+    "openapi_extra": {
+        "security": SECURITY,
+        "requestBody": _body(
+            {
+                "type": "object",
+                "required": ["model", "max_tokens", "messages"],
+                "properties": {
+                    "model": {"type": "string"},
+                    "max_tokens": {"type": "integer", "minimum": 1},
+                    "messages": {"type": "array", "items": {"type": "object"}},
+                },
+            },
+            {
+                "A question": {
+                    "value": {
+                        "model": "gpt-4o-mini",
+                        "max_tokens": 100,
+                        "messages": [{"role": "user", "content": "Say hello."}],
+                    }
+                }
+            },
+        ),
+    },
+    "responses": {
+        200: {
+            "description": "The answer.",
+            "content": _json({"type": "message", "content": [{"type": "text", "text": "Hello!"}]}),
+        },
+        400: {
+            "description": "The request lacks something, or the model does not exist.",
+            "content": _json({"type": "error", "error": {"type": "invalid_request_error"}}),
+        },
         401: UNAUTHORIZED,
     },
 }

@@ -114,7 +114,7 @@ def _group(proxy: Proxy, name: str) -> dict[str, Any]:
         "providers": [model.target.partition("/")[0]],
         "tpm": model.params.get("tpm"),
         "rpm": model.params.get("rpm"),
-        "supported_reasoning_efforts": [] if tokens.key_in_table(model.target) else None,
+        "supported_reasoning_efforts": [] if facts.get("mode") == "chat" else None,
         "supported_openai_params": form["supported_openai_params"],
     }
 

@@ -40,13 +40,14 @@ class ProxyError(Exception):
         super().__init__(message)
         self.status = status
         self.headers = headers or {}
-        self.error = {
+        self.error: dict[str, Any] = {
             "message": message,
             "type": type,
             "param": param,
             "code": str(status),
             **(extra or {}),
         }
+        self.body: dict[str, Any] = {"error": self.error}
 
 
 class Detail(Exception):

@@ -17,12 +17,12 @@ DATA = Path(__file__).parent.parent / "data" / "litellm"
 MASTER_KEY = "sk-lesson-0123456789abcdef"
 
 TEXT_RULES = {
+    "response id": r"\b(resp|msg)_[\w=-]+",
     "call id": r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
     "hash": r"\b[0-9a-f]{64}\b",
     "key": r"\bsk-(?!lesson|my-custom|doesnotexist|none|wrong|proj)[\w-]{22}\b",
     "key's end": r"sk-\.\.\.[\w-]{4}",
     "time": r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( UTC|Z|[+]00:00)?",
-    "response id": r"\b(resp|msg)_[\w=-]+",
     "port": r"(?<=127\.0\.0\.1:)\d+",
     "moment in an alias": r"(?<=[a-z]-)1795380951",
 }

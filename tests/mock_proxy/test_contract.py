@@ -22,6 +22,8 @@ ANSWERED_BY_RULES = {
     "up_chat_tools",
     "up_chat_unknown_param",
     "client_mock_response_upstream",
+    "messages_upstream",
+    "responses_upstream",
     "emb_base64",
     "emb_empty_input",
     "emb_str_text-embedding-ada-002",
@@ -39,10 +41,6 @@ NOT_COMPARED = {
     "client_num_retries0": "As above: the provider failed.",
     "client_timeout": "As above: the provider was too slow.",
     "chat_model_prefixed": "LiteLLM picks one of the deployments of openai/gpt-4 at random.",
-    **dict.fromkeys(
-        [case for case in REQUESTS if case.startswith(("messages_", "responses_"))],
-        "Not yet: /v1/messages and /v1/responses.",
-    ),
 }
 
 BEFORE = {"deploy_rpm2_1": ["deploy_rpm2_1"]}

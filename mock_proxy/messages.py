@@ -1,0 +1,207 @@
+"""``/v1/messages``: Anthropic's form of a conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from . import failures, tokens
+from .auth import Body, Caller
+from .calls import Call, Choice, Proxy, Reply, Route, answering, make_reply
+from .chat import streamed, whole
+from .responses import as_chat
+from .wire import ProxyError
+
+ROUTE = Route(
+    "anthropic_messages",
+    needs=("messages", "max_tokens"),
+    names_version=True,
+    default_timeout=600.0,
+)
+
+ERROR_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    429: "rate_limit_error",
+    529: "overloaded_error",
+}
+STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
+
+CANNED_ID = "msg_013Zva2CMHLNnXjNJJKqJ2EF"
+CANNED_TOKENS = (2095, 503)
+"""A canned answer of LiteLLM 1.106.2 always says this; it costs nothing."""
+
+LEFT_OUT = ("x-litellm-model-api-base", "x-litellm-callback-duration-ms")
+"""Headers of an answer that this route does not send."""
+
+
+async def reply_to(request: Request, proxy: Proxy, caller: Caller) -> Response:
+    """The model's next message, or an error in Anthropic's form."""
+    call: Call | None = None
+    try:
+        async with answering(request, proxy, caller, ROUTE) as call:
+            response = await _reply(call)
+        for name in LEFT_OUT:
+            if name in response.headers:
+                del response.headers[name]
+        return response
+    except ProxyError as error:
+        raise _in_anthropics_form(error, call) from None
+
+
+async def _reply(call: Call) -> Response:
+    is_stream = call.body.get("stream") is True
+    await failures.on_demand(call.model, call.group, call.caller.key, is_stream=is_stream)
+    if call.model.mock_response is not None:  # never a stream, though one be asked for
+        reply = Reply((Choice(str(call.model.mock_response)),), *CANNED_TOKENS, (0.0, 0.0))
+        return whole(call, reply, canned_body(call, reply))
+    call = as_chat(call, chat_of(call.body))
+    reply = make_reply(call)
+    if is_stream:
+        return streamed(call, reply, stream(call, reply))
+    return whole(call, reply, body_of(call, reply))
+
+
+def _in_anthropics_form(error: ProxyError, call: Call | None) -> ProxyError:
+    kind = ERROR_TYPES.get(error.status, "api_error")
+    told: dict[str, Any] = {"type": kind, "message": error.error["message"]}
+    if "provider_specific_fields" in error.error:
+        told["provider_specific_fields"] = error.error["provider_specific_fields"]
+    changed = ProxyError(error.status, "", None, headers=error.headers)
+    changed.body = {"type": "error", "error": told}
+    if error.error["param"] in ROUTE.needs:  # sent with one header of LiteLLM's only
+        changed.headers = {"x-litellm-call-id": error.headers["x-litellm-call-id"]}
+    elif call is not None:
+        call_id = {"x-litellm-call-id": call.caller.call_id, "x-litellm-model-id": call.model.id}
+        changed.headers = {**call_id, **error.headers}
+    return changed
+
+
+def chat_of(body: Body) -> Body:
+    """The same request as ``/chat/completions`` takes it."""
+    messages = body["messages"] if isinstance(body["messages"], list) else []
+    system = tokens.text_of(body.get("system"))
+    chat = [{"role": "system", "content": system}] if system else []
+    chat += [_message(message) for message in messages if isinstance(message, dict)]
+    tools = [
+        {"type": "function", "function": {**tool, "parameters": tool.get("input_schema")}}
+        for tool in body.get("tools") or []
+        if isinstance(tool, dict)
+    ]
+    return {
+        "messages": chat,
+        "max_tokens": body["max_tokens"],
+        "temperature": body.get("temperature"),
+        "stop": body.get("stop_sequences"),
+        **({"tools": tools} if tools else {}),
+    }
+
+
+def _message(message: dict[str, Any]) -> dict[str, Any]:
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    for part in parts:
+        if isinstance(part, dict) and part.get("type") == "tool_result":
+            return {"role": "tool", "content": tokens.text_of(part.get("content"))}
+    return {"role": message.get("role"), "content": content}
+
+
+def _blocks(choice: Choice) -> list[dict[str, Any]]:
+    if not choice.tool_calls:
+        return [{"type": "text", "text": choice.text}]
+    return [
+        {
+            "type": "tool_use",
+            "id": made["id"],
+            "name": made["function"]["name"],
+            "input": json.loads(made["function"]["arguments"]),
+        }
+        for made in choice.tool_calls
+    ]
+
+
+def body_of(call: Call, reply: Reply) -> dict[str, Any]:
+    choice = reply.choices[0]
+    return {
+        "id": call.id.replace("chatcmpl-", "resp_"),
+        "type": "message",
+        "role": "assistant",
+        "model": call.group,
+        "stop_sequence": None,
+        "usage": {"input_tokens": reply.prompt_tokens, "output_tokens": reply.completion_tokens},
+        "content": _blocks(choice),
+        "stop_reason": STOP_REASONS[choice.finish_reason],
+        "stop_details": None,
+    }
+
+
+def canned_body(call: Call, reply: Reply) -> dict[str, Any]:
+    return {
+        "content": [{"text": reply.choices[0].text, "type": "text"}],
+        "id": CANNED_ID,
+        "model": call.group,
+        "role": "assistant",
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "type": "message",
+        "usage": {"input_tokens": reply.prompt_tokens, "output_tokens": reply.completion_tokens},
+    }
+
+
+async def stream(call: Call, reply: Reply) -> AsyncIterator[bytes]:
+    """The answer as named events; what the client did not wait for costs nothing."""
+    try:
+        for kind, fields in _events(call, reply):
+            data = json.dumps({"type": kind, **fields}, ensure_ascii=False)
+            yield f"event: {kind}\ndata: {data}\n\n".encode()
+            await asyncio.sleep(0)
+        call.settle(reply)
+    finally:
+        call.admission.close()
+
+
+def _events(call: Call, reply: Reply) -> Iterator[tuple[str, dict[str, Any]]]:
+    choice = reply.choices[0]
+    nothing_yet = {
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+    }
+    start: dict[str, Any] = {
+        "id": call.id.replace("chatcmpl-", "msg_"),
+        "type": "message",
+        "role": "assistant",
+        "content": [],
+        "model": call.group,
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": nothing_yet,
+    }
+    yield "message_start", {"message": start}
+    for index, block in enumerate(_blocks(choice)):
+        at = {"index": index}
+        if block["type"] == "text":
+            pieces = tokens.split(block["text"])
+            deltas = [{"type": "text_delta", "text": piece} for piece in pieces]
+            begun = {**block, "text": ""}
+        else:
+            pieces = tokens.split(choice.tool_calls[index]["function"]["arguments"])
+            deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
+            begun = {**block, "input": {}}
+        yield "content_block_start", {**at, "content_block": begun}
+        for delta in deltas:
+            yield "content_block_delta", {**at, "delta": delta}
+        yield "content_block_stop", at
+    end = {"stop_reason": STOP_REASONS[choice.finish_reason], "stop_sequence": None}
+    usage = {"input_tokens": reply.prompt_tokens, "output_tokens": reply.completion_tokens}
+    yield "message_delta", {"delta": end, "usage": usage}
+    yield "message_stop", {}
