@@ -4,8 +4,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lesson import check, notebooks, proxy
-from lesson_runner.workbench import LessonError
+from lesson_runner.deferred import defer_iri_grammar
+
+defer_iri_grammar()  # before anything brings jsonschema
+
+from lesson import check, notebooks, proxy  # noqa: E402
+from lesson_runner.workbench import LessonError  # noqa: E402
 
 SUBCOMMANDS = (check, notebooks, proxy)
 

@@ -105,7 +105,12 @@ class _PageClient(NotebookClient):
 
 
 async def execute(
-    episode: Episode, kernel: Kernel, root: Path, environment: Mapping[str, str], limits: Limits
+    episode: Episode,
+    kernel: Kernel,
+    root: Path,
+    environment: Mapping[str, str],
+    limits: Limits,
+    warm_socket: str = "",
 ) -> Run:
     """Run the blocks of one page and language in a fresh kernel."""
     started = time.perf_counter()
@@ -114,7 +119,9 @@ async def execute(
         async with open_gate() as gate:
             work = prepare_folder(folder, root)
             env = kernel_environment(folder, episode, kernel.language, environment, gate.port)
-            run = await _execute_in(folder, work, env, episode, kernel, limits, gate)
+            manager = kernel_manager(kernel, folder, warm_socket)
+            language = kernel.language
+            run = await _execute_in(folder, work, env, episode, language, manager, limits, gate)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return Run(run.executions, run.start_problem, time.perf_counter() - started)
@@ -125,12 +132,12 @@ async def _execute_in(
     work: Path,
     env: dict[str, str],
     episode: Episode,
-    kernel: Kernel,
+    language: str,
+    manager: AsyncKernelManager,
     limits: Limits,
     gate: Gate,
 ) -> Run:
-    notebook = to_notebook(episode, kernel.language)
-    manager = kernel_manager(kernel, folder)
+    notebook = to_notebook(episode, language)
     client = _PageClient(
         notebook,
         limits,
@@ -151,18 +158,16 @@ async def _execute_in(
                 cwd=str(work), env=env, stdout=log_stream, stderr=log_stream
             )
             await client.async_start_new_kernel_client()
-            await _prepare(client, kernel)
-            return Run(tuple([e async for e in _executions(client, episode, kernel, gate, log)]))
+            await _prepare(client, language)
+            return Run(tuple([e async for e in _executions(client, episode, language, gate, log)]))
         except (RuntimeError, OSError, DeadKernelError) as error:
-            return Run(
-                (), f"the {kernel.language} kernel did not start: {error}\n{_tail(log)}".strip()
-            )
+            return Run((), f"the {language} kernel did not start: {error}\n{_tail(log)}".strip())
         finally:
             await _stop(client, manager)
 
 
-async def _prepare(client: _PageClient, kernel: Kernel) -> None:
-    if kernel.language == "r":
+async def _prepare(client: _PageClient, language: str) -> None:
+    if language == "r":
         assert isinstance(client.kc, AsyncKernelClient)
         code = (INSIDE / "prepare.R").read_text(encoding="utf-8")
         await client.kc.execute_interactive(
@@ -184,10 +189,10 @@ async def _stop(client: _PageClient, manager: AsyncKernelManager) -> None:
 
 
 async def _executions(
-    client: _PageClient, episode: Episode, kernel: Kernel, gate: Gate, log: Path
+    client: _PageClient, episode: Episode, language: str, gate: Gate, log: Path
 ) -> Any:
     """Run cell after cell; end after a block from which no kernel comes back."""
-    blocks = {block.line: block for block in episode.to_run(kernel.language)}
+    blocks = {block.line: block for block in episode.to_run(language)}
     for index, cell in enumerate(client.nb.cells):
         block = blocks.get(cell["metadata"].get("line"))
         if cell["cell_type"] != "code" or block is None:

@@ -18,8 +18,10 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
 from lesson_runner.episode import Episode
+from lesson_runner.warm import CAN_FORK, PromptClient, WarmParent
 
 INSIDE = Path(__file__).parent / "inside"
+WARM_PARENT = INSIDE / "warm_parent.py"
 
 # What programs need to start and to find their libraries, certificates and locale. Everything
 # else of the caller's environment stays outside, whatever it is called: a list of secrets'
@@ -100,11 +102,20 @@ def prepare_folder(folder: Path, root: Path) -> Path:
     return work
 
 
+def passed_on() -> dict[str, str]:
+    """The part of the caller's environment that every kernel sees."""
+    return {k: v for k, v in os.environ.items() if k.upper() in PASSED_ON or k.startswith("LC_")}
+
+
+def offline_python() -> dict[str, str]:
+    return {"PYTHONPATH": str(INSIDE / "offline")}
+
+
 def kernel_environment(
     folder: Path, episode: Episode, language: str, given: Mapping[str, str], gate_port: int
 ) -> dict[str, str]:
     """The environment of one kernel; writes what it refers to into `folder`."""
-    passed = {k: v for k, v in os.environ.items() if k.upper() in PASSED_ON or k.startswith("LC_")}
+    passed = passed_on()
     page = folder / "page.json"
     blocks = [[block.line, block.source] for block in episode.to_run(language)]
     lines = episode.text.split("\n")
@@ -137,7 +148,7 @@ def _no_network(folder: Path, base_url: str, gate_port: int) -> dict[str, str]:
     )
     return {
         "LESSON_ALLOWED_HOST": host,
-        "PYTHONPATH": str(INSIDE / "offline"),
+        **offline_python(),
         "CURL_HOME": str(folder),
         "WGETRC": str(folder / "wgetrc"),
         "ALL_PROXY": gate,
@@ -149,25 +160,44 @@ def _no_network(folder: Path, base_url: str, gate_port: int) -> dict[str, str]:
 class _OneKernelSpec(KernelSpecManager):
     """Starts what it is told, whatever kernels Jupyter has on this machine."""
 
-    def __init__(self, kernel: Kernel, **options: Any) -> None:
+    def __init__(self, spec: KernelSpec, **options: Any) -> None:
         super().__init__(**options)
-        self.kernel = kernel
+        self.spec = spec
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        return KernelSpec(
-            argv=list(self.kernel.argv), display_name=kernel_name, language=self.kernel.language
-        )
+        return self.spec
 
 
-def kernel_manager(kernel: Kernel, folder: Path) -> AsyncKernelManager:
-    """A manager that will start this kernel; its files lie in `folder`."""
+def kernel_manager(kernel: Kernel, folder: Path, warm_socket: str = "") -> AsyncKernelManager:
+    """A manager that will start this kernel; its files lie in `folder`.
+
+    `warm_socket` is where a warm parent listens, if there is one that knows this kernel.
+    """
+    if warm_socket:
+        name, config = "lesson-warm-provisioner", {"socket_path": warm_socket}
+    else:
+        name, config = "lesson-prompt-provisioner", {}
+    spec = KernelSpec(
+        argv=list(kernel.argv),
+        display_name=kernel.language,
+        language=kernel.language,
+        metadata={"kernel_provisioner": {"provisioner_name": name, "config": config}},
+    )
     manager = AsyncKernelManager(
         kernel_name=kernel.language,
-        kernel_spec_manager=_OneKernelSpec(kernel),
+        kernel_spec_manager=_OneKernelSpec(spec),
         connection_file=str(folder / "kernel.json"),
+        client_factory=PromptClient,
     )
     if os.name == "posix" and kernel.language != "r":  # IRkernel knows TCP only
         # A folder of its own: the default path is shared by all managers of a process.
         manager.transport = "ipc"
         manager.ip = str(folder / "k")
     return manager
+
+
+def start_warm_parent(folder: Path) -> WarmParent | None:
+    """A parent for the Python and bash kernels of many pages; None where it could not fork."""
+    if not CAN_FORK:
+        return None
+    return WarmParent(folder, WARM_PARENT, passed_on() | offline_python())

@@ -1,32 +1,34 @@
-"""pytest's view of a lesson: one item per page and language, one for the page itself.
+"""pytest's view of a lesson: options, fixtures, which files are pages, what is said at the end.
 
 `pytest episodes/api-litellm.md` runs a page. Without a path pytest collects pages that lie in the
 content folders of a Workbench lesson; Markdown elsewhere is none of this plugin's business.
 
 A `conftest.py` may override the fixture `lesson_environment`.
+
+pytest imports this module wherever the package is installed, so what brings nbclient and jupytext
+is imported when there is a page.
 """
+
+from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lesson_runner import report
-from lesson_runner.episode import LANGUAGES, Episode
-from lesson_runner.execute import Limits
-from lesson_runner.verify import Checked, EnvironmentFor, Verification, not_executed, parts
-from lesson_runner.workbench import FOLDERS, SUFFIXES, Lesson, find_root
+from lesson_runner.deferred import defer_iri_grammar
 
+if TYPE_CHECKING:
+    from lesson_runner.items import PageFile
+    from lesson_runner.verify import EnvironmentFor, Verification
+
+LANGUAGES = ("python", "r", "bash")
 OWN_VARIABLES = ("LITELLM_BASE_URL", "LITELLM_API_KEY")
 
 NEXT_ITEM = pytest.StashKey["pytest.Item | None"]()
-
-
-class LessonFailure(Exception):
-    """What is wrong in a page, as the text of the report."""
 
 
 # Options and fixtures
@@ -43,19 +45,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--block-timeout",
         type=int,
-        default=Limits.seconds,
+        default=60,
         metavar="SECONDS",
         help="time limit of each block of a page (default: %(default)s)",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if unknown := [name for name in _required(config) if name not in LANGUAGES]:
+    if unknown := [name for name in required_languages(config) if name not in LANGUAGES]:
         known = ", ".join(LANGUAGES)
         raise pytest.UsageError(f"--require-languages: no {', '.join(unknown)} here, only {known}")
 
 
-def _required(config: pytest.Config) -> list[str]:
+def required_languages(config: pytest.Config) -> list[str]:
     return [name for name in config.getoption("--require-languages").split(",") if name]
 
 
@@ -74,6 +76,9 @@ def lesson_verification(
     lesson_environment: EnvironmentFor, pytestconfig: pytest.Config
 ) -> Iterator[Callable[[Path], Verification]]:
     """The running verification of a lesson, by the lesson's root."""
+    from lesson_runner.execute import Limits
+    from lesson_runner.verify import Verification
+
     limits = Limits(seconds=pytestconfig.getoption("--block-timeout"))
     running: dict[Path, Verification] = {}
     with contextlib.ExitStack() as stack:
@@ -90,9 +95,13 @@ def lesson_verification(
 # Collection
 
 
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "PageFile | None":
-    if file_path.suffix not in SUFFIXES:
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> PageFile | None:
+    if file_path.suffix not in (".md", ".Rmd"):
         return None
+    defer_iri_grammar()
+    from lesson_runner.items import PageFile
+    from lesson_runner.workbench import FOLDERS, find_root
+
     in_lesson = file_path.parent.name in FOLDERS and find_root(file_path) == file_path.parent.parent
     if not in_lesson and file_path not in map(_path_of, parent.config.args):
         return None
@@ -103,90 +112,6 @@ def _path_of(argument: str) -> Path:
     return Path(argument.split("::")[0]).absolute()
 
 
-class PageFile(pytest.File):
-    def collect(self) -> Iterable[pytest.Item]:
-        root = find_root(self.path) or self.config.rootpath
-        episode = Lesson(root, ()).read(self.path)
-        yield PageItem.make(self, root, episode, "page", _check_page)
-        for part in parts(episode):
-            yield PageItem.make(self, root, episode, part, _check_part)
-
-
-class PageItem(pytest.Function):
-    """One check of a page: `part` is `page`, a language or `responses`."""
-
-    root: Path
-    episode: Episode
-    part: str
-    annotations: list[tuple[str, int, str]]  # path, line, message
-    counts: dict[str, int]
-
-    @classmethod
-    def make(
-        cls, parent: PageFile, root: Path, episode: Episode, part: str, check: Callable[..., None]
-    ) -> "PageItem":
-        item: PageItem = cls.from_parent(parent, name=part, callobj=check)
-        item.root, item.episode, item.part = root, episode, part
-        item.annotations = []
-        item.counts = {"run": 0, "compared": 0, "not run": 0}
-        return item
-
-    def reportinfo(self) -> tuple[Path, int | None, str]:
-        return self.path, 0, f"{self.episode.path} {self.part}"
-
-    def repr_failure(self, excinfo: Any) -> Any:  # type: ignore[override]
-        if isinstance(excinfo.value, LessonFailure):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo)
-
-    def fail(self, texts: list[str], annotations: list[tuple[str, int, str]]) -> None:
-        self.annotations = annotations
-        raise LessonFailure("\n\n".join(texts))
-
-
-def _check_page(request: pytest.FixtureRequest) -> None:
-    """Every fence and directive of the page has a meaning."""
-    item: PageItem = request.node
-    item.counts["not run"] = sum(r.outcome == "not run" for r in not_executed(item.episode))
-    if problems := item.episode.problems:
-        item.fail([str(p) for p in problems], [(p.path, p.line, p.message) for p in problems])
-
-
-def _check_part(
-    request: pytest.FixtureRequest, lesson_verification: Callable[[Path], Verification]
-) -> None:
-    """The blocks of one language do what the page says."""
-    item: PageItem = request.node
-    future = lesson_verification(item.root).start(item.episode, item.part)
-    for coming in _coming(item):
-        lesson_verification(coming.root).start(coming.episode, coming.part)
-    checked = future.result()
-    _count(item, checked)
-    if checked.missing:
-        line = checked.results[0].block.line
-        message = f"{item.episode.path}:{line}: not run: {checked.missing}"
-        if item.part in _required(item.config):
-            item.fail([message], [(item.episode.path, line, checked.missing)])
-        pytest.skip(message)
-    if checked.failed:
-        item.fail(
-            [report.failure_text(result, item.episode.text) for result in checked.failed],
-            [
-                (r.block.path, r.line or r.block.line, f"{r.reason}\n{r.detail}".strip())
-                for r in checked.failed
-            ],
-        )
-
-
-def _count(item: PageItem, checked: Checked) -> None:
-    for result in checked.results:
-        if result.outcome in ("passed", "failed"):
-            item.counts["run"] += 1
-            item.counts["compared"] += len(result.block.shown)
-        else:
-            item.counts["not run"] += 1
-
-
 # Starting ahead of the report
 
 
@@ -195,25 +120,19 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     item.config.stash[NEXT_ITEM] = nextitem
 
 
-def _coming(item: PageItem) -> list[PageItem]:
-    """The items that will run here after this one. A worker of pytest-xdist knows one of them."""
-    if hasattr(item.config, "workerinput"):
-        coming = [item.config.stash.get(NEXT_ITEM, None)]
-    else:
-        items = item.session.items
-        coming = [*items[items.index(item) + 1 :]]
-    return [one for one in coming if isinstance(one, PageItem) and one.part != "page"]
-
-
 # What is said at the end. Reports travel from the workers of pytest-xdist with these attributes.
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     made = yield
-    if isinstance(item, PageItem) and call.when == "call":
-        made.lesson_counts = item.counts
-        made.lesson_annotations = item.annotations
+    if (
+        call.when == "call"
+        and hasattr(item, "lesson_counts")
+        and hasattr(item, "lesson_annotations")
+    ):
+        made.lesson_counts = item.lesson_counts
+        made.lesson_annotations = item.lesson_annotations
     return made
 
 
@@ -222,6 +141,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     counts = [one.lesson_counts for one in made if hasattr(one, "lesson_counts")]
     if not counts:
         return
+    from lesson_runner.report import annotation
+
     total = {name: sum(count[name] for count in counts) for name in counts[0]}
     terminalreporter.write_line(
         f"lesson code: {total['run']} blocks run, {total['compared']} outputs compared, "
@@ -230,4 +151,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for one in made:
             for path, line, message in getattr(one, "lesson_annotations", []):
-                terminalreporter.write_line(report.annotation(path, line, message))
+                terminalreporter.write_line(annotation(path, line, message))

@@ -5,6 +5,8 @@ Whoever reports in order starts all (or the next few) and then waits for each in
 
 import asyncio
 import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -13,7 +15,7 @@ from pathlib import Path
 
 from lesson_runner.episode import LANGUAGES, Block, Episode
 from lesson_runner.execute import Limits, execute
-from lesson_runner.kernels import Kernel, find_kernel
+from lesson_runner.kernels import Kernel, find_kernel, start_warm_parent
 from lesson_runner.responses import check_response
 from lesson_runner.verdict import Result, results_of_run
 
@@ -82,6 +84,8 @@ class Verification:
         self._turn = asyncio.Semaphore(self._jobs)
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="lesson")
         self._thread.start()
+        self._folder = Path(tempfile.mkdtemp(prefix="lesson-"))
+        self._warm = start_warm_parent(self._folder)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,6 +94,9 @@ class Verification:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        if self._warm:
+            self._warm.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def kernel(self, language: str) -> Kernel:
         if language not in self.kernels:
@@ -113,8 +120,15 @@ class Verification:
                 results = tuple(Result(b, "not run", kernel.missing) for b in episode.to_run(part))
                 return Checked(episode, part, results, missing=kernel.missing)
             environment = self.environment(episode.path, part)
-            run = await execute(episode, kernel, self.root, environment, self.limits)
+            warm = await self._warm_socket(part)
+            run = await execute(episode, kernel, self.root, environment, self.limits, warm)
             return Checked(episode, part, results_of_run(episode, part, run), run.seconds)
+
+    async def _warm_socket(self, language: str) -> str:
+        """Where to have a kernel forked; empty for R, and where nothing forks."""
+        if language == "r" or self._warm is None or not await self._warm.ready(self.limits.start):
+            return ""
+        return self._warm.socket_path
 
     async def _check_responses(self, episode: Episode) -> Checked:
         environment = self.environment(episode.path, RESPONSES)

@@ -168,5 +168,11 @@ class PageKernel(Kernel):
         return {"status": "ok", "restart": restart}
 
 
+def main(arguments: list[str]) -> None:
+    app = IPKernelApp.instance(kernel_class=PageKernel)
+    app.initialize(arguments)
+    app.start()
+
+
 if __name__ == "__main__":
-    IPKernelApp.launch_instance(kernel_class=PageKernel)
+    main(sys.argv[1:])

@@ -110,9 +110,15 @@ class PageKernel(IPythonKernel):
     shell_class = Type(PageShell)
 
 
-if __name__ == "__main__":
+def main(arguments: list[str]) -> None:
+    # The refusing proxy is for curl and R; Python clients would look for a SOCKS library first.
+    os.environ.pop("ALL_PROXY", None)
     log = os.dup(2)  # ipykernel is about to send descriptor 2 to the notebook
     app = IPKernelApp.instance(kernel_class=PageKernel)
-    app.initialize()
+    app.initialize(arguments)
     faulthandler.enable(file=log, all_threads=False)
     app.start()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

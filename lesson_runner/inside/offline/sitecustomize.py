@@ -11,8 +11,7 @@ import os
 import socket
 import sys
 
-ALLOWED = {"", "localhost", "::1", "0.0.0.0", "::", socket.gethostname()}
-ALLOWED |= set(filter(None, [os.environ.get("LESSON_ALLOWED_HOST")]))
+HERE = {"", "localhost", "::1", "0.0.0.0", "::", socket.gethostname()}
 HOST_IN_ARGUMENT = {
     "socket.getaddrinfo": 0,
     "socket.gethostbyname": 0,
@@ -32,7 +31,9 @@ def refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
         host = host.decode("ascii", "replace")
     if event != "socket.getaddrinfo" and not isinstance(address, tuple) and "gethost" not in event:
         return  # the path of a socket on this machine's file system
-    if not isinstance(host, str) or host in ALLOWED or host.startswith("127."):
+    if not isinstance(host, str) or host in HERE or host.startswith("127."):
+        return
+    if host == os.environ.get("LESSON_ALLOWED_HOST"):
         return
     raise OSError(
         errno.ENETUNREACH,
@@ -51,6 +52,6 @@ def run_the_next_sitecustomize() -> None:
 
 
 sys.addaudithook(refuse_other_hosts)
-# The proxy of `gate.py` is for curl and R. Python clients would look for a SOCKS library first.
+# The refusing proxy is for curl and R; Python clients would look for a SOCKS library first.
 os.environ.pop("ALL_PROXY", None)
 run_the_next_sitecustomize()

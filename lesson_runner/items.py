@@ -1,0 +1,112 @@
+"""Pages as items of pytest. Imported when there is a page, for it brings nbclient and jupytext."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lesson_runner import report
+from lesson_runner.episode import Episode
+from lesson_runner.plugin import NEXT_ITEM, required_languages
+from lesson_runner.verify import Checked, Verification, not_executed, parts
+from lesson_runner.workbench import Lesson, find_root
+
+
+class LessonFailure(Exception):
+    """What is wrong in a page, as the text of the report."""
+
+
+class PageFile(pytest.File):
+    def collect(self) -> Iterable[pytest.Item]:
+        root = find_root(self.path) or self.config.rootpath
+        episode = Lesson(root, ()).read(self.path)
+        yield PageItem.make(self, root, episode, "page", _check_page)
+        for part in parts(episode):
+            yield PageItem.make(self, root, episode, part, _check_part)
+
+
+class PageItem(pytest.Function):
+    """One check of a page: `part` is `page`, a language or `responses`."""
+
+    root: Path
+    episode: Episode
+    part: str
+    # pytest's reports carry these two to the end of the session.
+    lesson_annotations: list[tuple[str, int, str]]  # path, line, message
+    lesson_counts: dict[str, int]
+
+    @classmethod
+    def make(
+        cls, parent: PageFile, root: Path, episode: Episode, part: str, check: Callable[..., None]
+    ) -> "PageItem":
+        item: PageItem = cls.from_parent(parent, name=part, callobj=check)
+        item.root, item.episode, item.part = root, episode, part
+        item.lesson_annotations = []
+        item.lesson_counts = {"run": 0, "compared": 0, "not run": 0}
+        return item
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, 0, f"{self.episode.path} {self.part}"
+
+    def repr_failure(self, excinfo: Any) -> Any:  # type: ignore[override]
+        if isinstance(excinfo.value, LessonFailure):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+    def fail(self, texts: list[str], annotations: list[tuple[str, int, str]]) -> None:
+        self.lesson_annotations = annotations
+        raise LessonFailure("\n\n".join(texts))
+
+
+def _check_page(request: pytest.FixtureRequest) -> None:
+    """Every fence and directive of the page has a meaning."""
+    item: PageItem = request.node
+    item.lesson_counts["not run"] = sum(r.outcome == "not run" for r in not_executed(item.episode))
+    if problems := item.episode.problems:
+        item.fail([str(p) for p in problems], [(p.path, p.line, p.message) for p in problems])
+
+
+def _check_part(
+    request: pytest.FixtureRequest, lesson_verification: Callable[[Path], Verification]
+) -> None:
+    """The blocks of one language do what the page says."""
+    item: PageItem = request.node
+    future = lesson_verification(item.root).start(item.episode, item.part)
+    for coming in _coming(item):
+        lesson_verification(coming.root).start(coming.episode, coming.part)
+    checked = future.result()
+    _count(item, checked)
+    if checked.missing:
+        line = checked.results[0].block.line
+        message = f"{item.episode.path}:{line}: not run: {checked.missing}"
+        if item.part in required_languages(item.config):
+            item.fail([message], [(item.episode.path, line, checked.missing)])
+        pytest.skip(message)
+    if checked.failed:
+        item.fail(
+            [report.failure_text(result, item.episode.text) for result in checked.failed],
+            [
+                (r.block.path, r.line or r.block.line, f"{r.reason}\n{r.detail}".strip())
+                for r in checked.failed
+            ],
+        )
+
+
+def _count(item: PageItem, checked: Checked) -> None:
+    for result in checked.results:
+        if result.outcome in ("passed", "failed"):
+            item.lesson_counts["run"] += 1
+            item.lesson_counts["compared"] += len(result.block.shown)
+        else:
+            item.lesson_counts["not run"] += 1
+
+
+def _coming(item: PageItem) -> list[PageItem]:
+    """The items that will run here after this one. A worker of pytest-xdist knows one of them."""
+    if hasattr(item.config, "workerinput"):
+        coming = [item.config.stash.get(NEXT_ITEM, None)]
+    else:
+        items = item.session.items
+        coming = [*items[items.index(item) + 1 :]]
+    return [one for one in coming if isinstance(one, PageItem) and one.part != "page"]

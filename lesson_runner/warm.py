@@ -1,0 +1,170 @@
+"""Kernels that start and stop quickly, behind jupyter_client's extension point for starting them.
+
+A *provisioner* is what a `KernelManager` asks for a process. `WarmProvisioner` has it forked from
+a parent that is ready (`inside/warm_parent.py`); `PromptProvisioner` starts a process as usual.
+Both return from `kill` when the process is gone, so that nobody polls for it. jupyter_client
+finds them through the entry points that pyproject.toml names.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import queue
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+from traitlets import Unicode
+
+CAN_FORK = sys.platform == "linux"
+"""macOS has `fork`, but its system libraries may crash in a process that was forked so."""
+
+
+class PromptProvisioner(LocalProvisioner):
+    """Starts a kernel as usual, and waits for its end without long naps."""
+
+    async def kill(self, restart: bool = False) -> None:
+        await super().kill(restart)
+        await self.wait()
+
+    async def wait(self) -> int | None:
+        # The process is dying of SIGKILL: polls of 100 ms would be most of the wait.
+        while self.process is not None and self.process.poll() is None:
+            await asyncio.sleep(0.002)
+        return await super().wait()
+
+
+class WarmProvisioner(PromptProvisioner):
+    """Has a kernel forked by the warm parent that listens at `socket_path`."""
+
+    socket_path = Unicode(config=True)
+
+    async def launch_kernel(self, cmd: list[str], **options: Any) -> KernelConnectionInfo:
+        log = options["stderr"].fileno()
+        process = ForkedProcess(self.socket_path, cmd, options["env"], options["cwd"], log)
+        self.process = process  # type: ignore[assignment]
+        self.pid = self.pgid = process.pid
+        return self.connection_info
+
+
+class ForkedProcess:
+    """A kernel that the warm parent forked, with the part of `Popen` that provisioners use."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(
+        self, path: str, cmd: list[str], env: Mapping[str, str], cwd: str, log: int
+    ) -> None:
+        self.returncode: int | None = None
+        # The parent has the script of the command in memory; the interpreter is its own.
+        request = {"argv": cmd[1:], "env": dict(env), "cwd": cwd}
+        body = json.dumps(request).encode()
+        self.connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.connection.connect(path)
+        socket.send_fds(self.connection, [struct.pack("!I", len(body))], [log])
+        self.connection.sendall(body)
+        self.pid: int = struct.unpack("!i", self._receive())[0]
+        self.connection.setblocking(False)
+
+    def _receive(self) -> bytes:
+        return self.connection.recv(4, socket.MSG_WAITALL)
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            with contextlib.suppress(BlockingIOError):
+                status = self._receive()
+                # Nothing more comes from a parent that is gone: it took its kernels with it.
+                self.returncode = struct.unpack("!i", status)[0] if status else -signal.SIGKILL
+                self.connection.close()
+        return self.returncode
+
+    def wait(self) -> int:
+        while self.poll() is None:
+            time.sleep(0.002)
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+
+class WarmParent:
+    """The parent process. It gets ready while the first page is read."""
+
+    def __init__(self, folder: Path, script: Path, environment: Mapping[str, str]) -> None:
+        self.socket_path = str(folder / "warm")
+        self.log = (folder / "warm.log").open("wb")
+        self.process = subprocess.Popen(
+            [sys.executable, str(script), self.socket_path],
+            stdin=subprocess.PIPE,
+            stdout=self.log,
+            stderr=self.log,
+            env=dict(environment),
+            start_new_session=True,  # Ctrl-C is for the runner
+        )
+
+    async def ready(self, seconds: float) -> bool:
+        """Whether it listens; False if it ended instead, or takes too long."""
+        deadline = time.monotonic() + seconds
+        while not Path(self.socket_path).exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(0.005)
+        return True
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+        self.log.close()
+
+
+class PromptClient(AsyncKernelClient):
+    """A client that sees at once when its kernel is ready.
+
+    jupyter_client's own waits 200 ms for silence on IOPub. What tells as much is one `idle` for
+    one of our requests: then IOPub is connected. Any of them counts, or else kernels that start
+    under load would never be found ready.
+    """
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        deadline = time.monotonic() + (timeout or float("inf"))
+        asked: set[str] = set()
+        patience = 0.05
+        while not await self._is_ready(asked, patience):
+            if not await self.is_alive():
+                raise RuntimeError("Kernel died before replying to kernel_info")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"Kernel didn't respond in {timeout} seconds")
+            patience = min(patience * 1.5, 1.0)
+
+    async def _is_ready(self, asked: set[str], patience: float) -> bool:
+        """Ask once more; whether a reply and an `idle` came while there was patience."""
+        asked.add(self.kernel_info())
+        try:
+            reply = await self.shell_channel.get_msg(timeout=patience)
+            self._handle_kernel_info_reply(reply)
+            while True:
+                status = await self.iopub_channel.get_msg(timeout=patience)
+                is_ours = status["parent_header"].get("msg_id") in asked
+                if is_ours and status["content"].get("execution_state") == "idle":
+                    return True
+        except queue.Empty:
+            return False

@@ -1,0 +1,143 @@
+"""Kernels that are forked from one parent are as fresh as new processes."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import MadeLesson  # type: ignore[attr-defined]
+from lesson_runner.verify import Checked, Verification
+from lesson_runner.warm import CAN_FORK
+from lesson_runner.workbench import Lesson
+
+pytestmark = pytest.mark.skipif(not CAN_FORK, reason="kernels are forked on Linux only")
+
+
+def check_together(made_lesson: MadeLesson, *pages: str, jobs: int = 2) -> list[Checked]:
+    """Each page in a kernel of one and the same parent."""
+    files = [made_lesson.page(text, f"page{n}.md") for n, text in enumerate(pages)]
+    episodes = [Lesson(made_lesson.root, ()).read(file) for file in files]
+    with Verification(made_lesson.root, lambda *_: {}, jobs=jobs) as running:
+        futures = [running.start(e, e.languages[0]) for e in episodes]
+        return [future.result() for future in futures]
+
+
+def outputs(checked: list[Checked]) -> list[str]:
+    executions = [result.execution for one in checked for result in one.results]
+    return [execution.output for execution in executions if execution is not None]
+
+
+def test_nothing_of_one_kernel_is_seen_by_the_next(made_lesson: MadeLesson) -> None:
+    dirty = """\
+        ```python
+        import json, os, random, socket, sys, threading
+        left_over = 1
+        json.left_over = 1
+        os.environ["LEFT_OVER"] = "1"
+        sys.path.append("/left-over")
+        random.seed(1)
+        threading.Thread(target=threading.Event().wait, daemon=True, name="left over").start()
+        server = socket.create_server(("127.0.0.1", 0))
+        os.chdir("/")
+        ```
+        """
+    clean = """\
+        ```python
+        import json, os, pathlib, sys, threading
+        print("left_over" in globals(), hasattr(json, "left_over"), "LEFT_OVER" in os.environ)
+        print("/left-over" in sys.path, pathlib.Path("data/titles.csv").exists())
+        print("left over" in [thread.name for thread in threading.enumerate()])
+        print(sorted(m for m in sys.modules if m in ("python_kernel", "bash_kernel", "debugpy")))
+        ```
+        ```output
+        False False False
+        False True
+        False
+        []
+        ```
+        """
+    checked = check_together(made_lesson, dirty, clean, jobs=1)
+    assert [one.failed for one in checked] == [(), ()]
+
+
+def test_random_numbers_differ(made_lesson: MadeLesson) -> None:
+    page = "```python\nimport random, uuid\nprint(random.random(), uuid.uuid4())\n```\n"
+    first, second, third = outputs(check_together(made_lesson, page, page, page))
+    assert len({*first.split(), *second.split(), *third.split()}) == 6
+
+
+def test_a_crash_harms_no_other_kernel(made_lesson: MadeLesson) -> None:
+    crash = "```python\nimport os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n```\n"
+    calm = "```python\nimport time\ntime.sleep(0.5)\nprint('here')\n```\n"
+    checked = check_together(made_lesson, calm, crash, calm, crash, calm)
+    assert [len(one.failed) for one in checked] == [0, 1, 0, 1, 0]
+    assert checked[1].failed[0].reason == "the kernel died"
+
+
+def test_kernels_start_as_usual_where_nothing_forks(
+    made_lesson: MadeLesson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lesson_runner.kernels.CAN_FORK", False)
+    assert made_lesson.failures("```python\n1 + 1\n```\n```output\n2\n```\n") == []
+    assert made_lesson.failures("```bash\necho 2\n```\n```output\n2\n```\n", "bash") == []
+
+
+def test_kernels_start_as_usual_where_the_parent_does_not(
+    made_lesson: MadeLesson, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "warm_parent.py"
+    broken.write_text("raise SystemExit(3)\n")
+    monkeypatch.setattr("lesson_runner.kernels.WARM_PARENT", broken)
+    assert made_lesson.failures("```python\n1 + 1\n```\n```output\n2\n```\n") == []
+
+
+def test_the_parent_and_its_kernels_end_with_the_runner(made_lesson: MadeLesson) -> None:
+    """Also when the runner is killed and can clean up nothing."""
+    page = made_lesson.page("```python\nimport time\ntime.sleep(600)\n```\n")
+    script = f"""
+import time
+from pathlib import Path
+from lesson_runner.verify import Verification
+from lesson_runner.workbench import Lesson
+root = Path({str(made_lesson.root)!r})
+episode = Lesson(root, ()).read(Path({str(page)!r}))
+with Verification(root, lambda *_: {{}}) as running:
+    running.start(episode, "python")
+    time.sleep(600)
+"""
+
+    async def kill_in_the_middle() -> list[int]:
+        runner = await asyncio.create_subprocess_exec(sys.executable, "-c", script)
+        for _ in range(400):
+            below = descendants(runner.pid)
+            if len(below) == 2:
+                break
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+        os.kill(runner.pid, signal.SIGKILL)
+        await runner.wait()
+        for _ in range(100):
+            if not any(map(is_running, below)):
+                break
+            await asyncio.sleep(0.05)
+        return below
+
+    below = asyncio.run(kill_in_the_middle())
+    assert len(below) == 2
+    assert [pid for pid in below if is_running(pid)] == []
+
+
+def descendants(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(c) for c in children] + [d for c in children for d in descendants(int(c))]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
