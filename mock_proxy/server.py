@@ -153,7 +153,8 @@ def _settings(config: ProxyConfig, store: keys.KeyStore) -> uvicorn.Config:
 def _listen(host: str, port: int) -> socket.socket:
     """A listening socket, or OSError where the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Naming the protocol lets asyncio switch off Nagle's algorithm, which costs 40 ms a request.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform != "win32":
             # Reuses a port that was left a moment ago. On Windows the option means
