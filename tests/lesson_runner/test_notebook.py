@@ -344,7 +344,7 @@ FENCES = st.sampled_from(list(INFOS)).flatmap(
 TEXTS = st.lists(st.sampled_from(TEXT_LINES), min_size=1, max_size=3)
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(FENCES | TEXTS, max_size=5), st.sampled_from(["\n", "\r\n"]))
 def test_no_block_of_any_page_is_lost_or_altered(
     parts: list[MadeFence | list[str]], ending: str
