@@ -35,10 +35,10 @@ def create_app(config: ProxyConfig, keys: KeyStore) -> FastAPI:
         openapi_tags=describe.TAGS,
     )
     proxy = Proxy(config, keys)
-    _add_health(app)
+    _add_llm(app, proxy)  # first, as routes are tried in order and these are asked most
     _add_models(app, proxy)
-    _add_llm(app, proxy)
     _add_keys(app, proxy)
+    _add_health(app)
     describe.add_security(app)
     _add_errors(app)
     app.add_middleware(

@@ -43,7 +43,8 @@ async def complete(request: Request, proxy: Proxy, caller: Caller) -> Response:
 def whole(call: Call, reply: Reply, body: Any) -> Response:
     """An answer in one piece, paid for."""
     response = JSON(body)
-    response.headers.update(call.headers(reply))
+    # Not headers.update, which looks through all headers for each new one.
+    response.raw_headers += wire.raw(call.headers(reply))
     call.settle(reply)
     return response
 

@@ -244,6 +244,11 @@ def answer_headers(
     return headers
 
 
+def raw(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI has them. What Latin-1 lacks is replaced: a header cannot hold it."""
+    return [(name.encode(), text.encode("latin-1", "replace")) for name, text in headers.items()]
+
+
 # --- bodies -----------------------------------------------------------------------------------
 
 
