@@ -205,7 +205,9 @@ def settings_of(form: KeySettings, *, changing: bool = False) -> dict[str, Any]:
         limits = getattr(form, name)
         if limits is not None:  # LiteLLM keeps these with the metadata
             metadata[name] = limits
-            given[name] = {str(model): int(limit) for model, limit in limits.items()}
+            given[name] = {
+                model: int(limit) for model, limit in limits.items() if isinstance(limit, int)
+            }
     if form.metadata is not None or metadata:
         given["metadata"] = metadata
     if form.duration is not None:

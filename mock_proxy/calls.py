@@ -212,8 +212,8 @@ def ruled_reply(call: Call) -> Reply:
     body = call.body
     n = body.get("n")
     first, varies = _which_time(call)
-    stop = body.get("stop") or ()
-    stop = [stop] if isinstance(stop, str) else [s for s in stop if isinstance(s, str)]
+    stop = body.get("stop")
+    stop = [mark for mark in (stop if isinstance(stop, list) else [stop]) if isinstance(mark, str)]
     choices = []
     for i in range(1 if n is None else max(0, int(n))):
         conversation = answers.read(body["messages"], first + i if varies else 1)

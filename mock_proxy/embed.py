@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from starlette.requests import Request
@@ -15,6 +16,8 @@ from .chat import whole
 ROUTE = Route("/embeddings", needs=("input",), names_version=True)
 DEFAULT_DIMENSIONS = 1536
 MOST_DIMENSIONS = 4096
+MOST_TEXTS = 2048
+"""OpenAI's limit on the texts of one request."""
 
 
 async def embeddings(request: Request, proxy: Proxy, caller: Caller) -> Response:
@@ -25,10 +28,19 @@ async def embeddings(request: Request, proxy: Proxy, caller: Caller) -> Response
             reply = Reply((), prompt_tokens=10, completion_tokens=0)
             return whole(call, reply, body_of(call, [call.model.mock_response], 10, 0))
         texts = texts_of(caller.body["input"])
+        if len(texts) > MOST_TEXTS:
+            message = (
+                "litellm.BadRequestError: OpenAIException - Invalid 'input': array too long. "
+                f"Expected at most {MOST_TEXTS} texts, but got {len(texts)} instead."
+            )
+            raise wire.failed(400, message, call.group, "invalid_request_error", "input")
         size = dimensions_of(call)
         packed = caller.body.get("encoding_format") == "base64"
-        vectors_of_texts = (vectors.embed(text, size) for text in texts)
-        data = [vectors.as_base64(v) if packed else v for v in vectors_of_texts]
+        data: list[Any] = []
+        for text in texts:
+            vector = vectors.embed(text, size)
+            data.append(vectors.as_base64(vector) if packed else vector)
+            await asyncio.sleep(0)  # others are not to wait for two thousand texts
         used = sum(map(_count, _items(caller.body["input"])))
         reply = Reply((), prompt_tokens=used, completion_tokens=0)
         return whole(call, reply, body_of(call, data, used, used))

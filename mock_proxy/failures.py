@@ -18,6 +18,9 @@ from .wire import ProxyError
 WITHOUT_RESPONSE_FORMAT = ("gpt-4", "gpt-3.5-turbo-16k", "gpt-4-0613", "gpt-4-32k")
 """Targets (without ``openai/``) for which LiteLLM refuses ``response_format``."""
 
+MOST_ANSWERS = 128
+"""OpenAI's limit on ``n``."""
+
 MID_STREAM = "Exception: mock_streaming_error"
 MID_STREAM_MESSAGE = (
     "litellm.APIError: APIError: OpenAIException - litellm.MockException: "
@@ -47,6 +50,12 @@ def check(body: Mapping[str, Any], model: Model) -> None:
         if model.is_canned:
             problem = f"Mock completion response failed - {problem}"
         raise _internal(problem, group)
+    if isinstance(n, int) and n > MOST_ANSWERS:
+        message = (
+            "litellm.BadRequestError: OpenAIException - Invalid 'n': integer above maximum value. "
+            f"Expected a value <= {MOST_ANSWERS}, but got {n} instead."
+        )
+        raise wire.failed(400, message, group, "invalid_request_error", "n")
 
 
 def _check_messages(messages: Any, group: str) -> None:

@@ -91,9 +91,10 @@ def chat_of(body: Body) -> Body:
     system = tokens.text_of(body.get("system"))
     chat = [{"role": "system", "content": system}] if system else []
     chat += [_message(message) for message in messages if isinstance(message, dict)]
+    offered = body.get("tools")
     tools = [
         {"type": "function", "function": {**tool, "parameters": tool.get("input_schema")}}
-        for tool in body.get("tools") or []
+        for tool in (offered if isinstance(offered, list) else [])
         if isinstance(tool, dict)
     ]
     return {

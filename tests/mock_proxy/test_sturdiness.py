@@ -1,0 +1,142 @@
+"""Strange requests, clients that leave, many at once: the proxy goes on."""
+
+import json
+import random
+import socket
+import threading
+import time
+from urllib.parse import urlsplit
+
+import pytest
+from proxy_client import Client
+
+ROUTES = [
+    "/chat/completions",
+    "/completions",
+    "/embeddings",
+    "/v1/responses",
+    "/v1/messages",
+    "/utils/token_counter",
+    "/key/generate",
+    "/key/update",
+    "/key/delete",
+]
+USUAL = {
+    "model": ["gpt-4o-mini", "gpt-4", "text-embedding-ada-002"],
+    "messages": [[{"role": "user", "content": "One of: a, b.\n\nText: a b"}]],
+    "prompt": ["Hello"],
+    "input": ["Hello", ["a", "b"], [{"role": "user", "content": "Hello"}]],
+    "max_tokens": [5],
+}
+ODD_NAMES = """stream n stop max_completion_tokens temperature seed response_format tools
+    tool_choice stream_options dimensions encoding_format system instructions text key keys models
+    max_output_tokens max_budget duration metadata rpm_limit model_rpm_limit allowed_routes"""
+ODD = ODD_NAMES.split()
+INNER = ["role", "content", "type", "text", "name", "function", "schema", "json_schema", "enum"]
+
+
+def odd_value(dice: random.Random, depth: int = 0):
+    plain = [None, True, False, 0, -1, 5, 1.5, 1e308, "", "x", "Hello é\u200b 🎈", [], {}]
+    if depth > 2 or dice.random() < 0.7:
+        return dice.choice(plain)
+    if dice.random() < 0.5:
+        return [odd_value(dice, depth + 1) for _ in range(3)]
+    return {name: odd_value(dice, depth + 1) for name in dice.sample(INNER, 3)}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_strange_requests_are_answered(proxy, seed):
+    dice = random.Random(seed)
+    client = Client(proxy.url, proxy.master_key)
+    for _ in range(100):
+        body = {name: odd_value(dice) for name in dice.sample(ODD, dice.randrange(6))}
+        for name, values in USUAL.items():
+            body[name] = dice.choice(values) if dice.random() < 0.8 else odd_value(dice)
+        response = client.post(dice.choice(ROUTES), data=json.dumps(body))
+        if response.status_code >= 500:  # only where LiteLLM itself says so
+            known = "litellm." in response.text or "Invalid duration format" in response.text
+            assert known, (body, response.text)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"\xff\xfe", b"[" * 100_000, b'{"a":' * 5_000, b'"\\ud800"', b"NaN", b"{" + b" " * 2_000_000],
+)
+def test_bodies_that_are_no_json_are_told(client, raw):
+    response = client.post("/chat/completions", data=raw)
+    assert response.status_code in (400, 500)
+    assert "error" in response.json()
+
+
+def test_large_prompts_are_answered(client):
+    text = "Heat waves and hospital admissions. " * 30_000  # 1 MB
+    assert client.ask(text, max_tokens=5).status_code == 200
+
+
+def test_prompts_that_are_hard_on_patterns_are_answered_quickly(client):
+    for text in (
+        "a, " * 5_000,
+        "label: " * 5_000,
+        "my " * 5_000 + "name",
+        "(" * 10_000,
+        "1+" * 9999,
+    ):
+        started = time.perf_counter()
+        assert client.ask(f"One of: {text}").status_code == 200
+        assert time.perf_counter() - started < 2
+
+
+def test_clients_that_leave_free_their_place(proxy):
+    key = proxy.new_key(max_parallel_requests=1)
+    address = urlsplit(proxy.url)
+    body = json.dumps(
+        {
+            "model": "gpt-4o-mini",
+            "messages": [{"role": "user", "content": "What is life?"}],
+            "stream": True,
+            "n": 128,
+        }
+    )
+    request = (
+        f"POST /chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n{body}"
+    )
+    for _ in range(5):
+        with socket.create_connection((address.hostname, address.port)) as connection:
+            connection.sendall(request.encode())
+            connection.recv(10)
+    client = Client(proxy.url, key)
+    for _ in range(50):
+        if client.ask("Hello").status_code == 200:
+            break
+        time.sleep(0.1)
+    assert client.ask("Hello").status_code == 200
+
+
+def test_many_ask_at_once(proxy):
+    statuses = []
+
+    def ask():
+        client = Client(proxy.url, proxy.new_key())
+        statuses.extend(client.ask("Say hello.").status_code for _ in range(10))
+
+    threads = [threading.Thread(target=ask) for _ in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 640
+
+
+@pytest.mark.parametrize("model", ["gpt-4o-mini", "Llama-3.3-70B-Instruct"])
+def test_too_many_answers_at_once_are_refused(client, model):
+    response = client.ask("Hello", model=model, n=1_000_000_000)
+    assert response.status_code == 400
+    assert "Expected a value <= 128" in response.json()["error"]["message"]
+
+
+def test_too_many_texts_at_once_are_refused(client):
+    body = {"model": "text-embedding-ada-002", "input": ["a"] * 2049}
+    response = client.post("/embeddings", json=body)
+    assert response.status_code == 400
+    assert "2048" in response.json()["error"]["message"]
