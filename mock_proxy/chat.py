@@ -129,25 +129,32 @@ async def stream(call: Call, reply: Reply) -> AsyncIterator[bytes]:
 
 
 def _chunks(call: Call, reply: Reply) -> Iterator[dict[str, Any]]:
-    make = _canned_chunk if call.model.is_canned else _provider_chunk
-    deltas = [_deltas(call, choice) for choice in reply.choices]
-    for at in range(max(map(len, deltas), default=0)):
-        yield make(
-            call,
-            [
-                {"index": index, "delta": of_choice[at]}
-                for index, of_choice in enumerate(deltas)
-                if at < len(of_choice)
-            ],
-        )
-    for index, choice in enumerate(reply.choices):
-        if call.model.is_canned:
-            yield make(call, [{"index": index, "delta": {}, "finish_reason": "stop"}])
-            break  # LiteLLM ends a canned stream of several answers once, for the first
-        yield make(call, [{"finish_reason": choice.finish_reason, "index": index, "delta": {}}])
+    if call.model.is_canned and len(reply.choices) > 1:
+        yield from _canned_chunks_of_several(call, reply)
+    else:
+        yield from _chunks_in_step(call, reply)
+    if call.model.is_canned:
+        yield _canned_chunk(call, [{"index": 0, "delta": {}, "finish_reason": "stop"}])
+    else:
+        for index, choice in enumerate(reply.choices):
+            end = {"finish_reason": choice.finish_reason, "index": index, "delta": {}}
+            yield _provider_chunk(call, [end])
     options = call.body.get("stream_options")
     if isinstance(options, dict) and options.get("include_usage"):
         yield _usage_chunk(call, reply)
+
+
+def _chunks_in_step(call: Call, reply: Reply) -> Iterator[dict[str, Any]]:
+    """The answers' parts, the first of all of them first."""
+    make = _canned_chunk if call.model.is_canned else _provider_chunk
+    deltas = [_deltas(call, choice) for choice in reply.choices]
+    for at in range(max(map(len, deltas), default=0)):
+        parts = [
+            {"index": index, "delta": of_choice[at]}
+            for index, of_choice in enumerate(deltas)
+            if at < len(of_choice)
+        ]
+        yield make(call, parts)
 
 
 def _deltas(call: Call, choice: Choice) -> list[dict[str, Any]]:
@@ -160,6 +167,27 @@ def _deltas(call: Call, choice: Choice) -> list[dict[str, Any]]:
         role = {"role": "assistant"}
         deltas[0] = role | deltas[0] if call.model.is_canned else deltas[0] | role
     return deltas
+
+
+def _canned_chunks_of_several(call: Call, reply: Reply) -> Iterator[dict[str, Any]]:
+    """A canned stream of several answers, whose form differs from that of one.
+
+    LiteLLM 1.106.2 orders the fields otherwise, names the role in each piece of every answer
+    but the first, and ends once, for the first.
+    """
+    pieces = pieces_of(call, reply.choices[0])
+    for at, piece in enumerate(pieces):
+        named = {"content": piece, "role": "assistant"}
+        deltas = [
+            named if index or not at else {"content": piece} for index in range(len(reply.choices))
+        ]
+        yield {
+            "id": call.id,
+            "created": call.created,
+            "model": call.group,
+            "object": "chat.completion.chunk",
+            "choices": [{"index": index, "delta": delta} for index, delta in enumerate(deltas)],
+        }
 
 
 def _tool_deltas(choice: Choice) -> list[dict[str, Any]]:

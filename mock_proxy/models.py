@@ -104,6 +104,7 @@ def _group(proxy: Proxy, name: str) -> dict[str, Any]:
     form = _forms()
     facts = tokens.facts(model.target, model.info)
     known = {name: value for name, value in facts.items() if name in form["group"]}
+    in_table = tokens.key_in_table(model.target) is not None
     for limit in ("max_input_tokens", "max_output_tokens"):
         if limit in known:
             known[limit] = float(known[limit])
@@ -114,7 +115,7 @@ def _group(proxy: Proxy, name: str) -> dict[str, Any]:
         "providers": [model.target.partition("/")[0]],
         "tpm": model.params.get("tpm"),
         "rpm": model.params.get("rpm"),
-        "supported_reasoning_efforts": [] if facts.get("mode") == "chat" else None,
+        "supported_reasoning_efforts": None if model.info or not in_table else [],
         "supported_openai_params": form["supported_openai_params"],
     }
 
