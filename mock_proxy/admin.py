@@ -282,6 +282,7 @@ def _by_alias(proxy: Proxy, alias: str | None) -> Key | None:
 
 def _changed(key: Key) -> None:
     key.updated_at = key.settings_updated_at = keys.now()
+    key.keep()
 
 
 def _whole_number(text: str | None, default: int) -> int:

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 WINDOW = timedelta(seconds=60)
 """Requests and tokens are counted over this time, from the first request in it."""
@@ -47,6 +47,16 @@ class OverLimit(Exception):
     name: str
     kind: LimitKind
     limit: int
+
+
+class Keeper(Protocol):
+    """Something that keeps keys beyond the life of the proxy."""
+
+    def load(self) -> list[Key]: ...
+
+    def save(self, key: Key) -> None: ...
+
+    def remove(self, key: Key) -> None: ...
 
 
 @dataclass
@@ -97,6 +107,13 @@ class Key:
     asked: OrderedDict[str, int] = field(default_factory=OrderedDict)
     failed: dict[str, int] = field(default_factory=dict)
     """How often each model that fails at first has failed for this key."""
+    store: Keeper | None = None
+    """Where changes are kept, if anywhere."""
+
+    def keep(self) -> None:
+        """Keep the key as it is now."""
+        if self.store is not None:
+            self.store.save(self)
 
     def may_use(self, model: str) -> bool:
         """Whether the key's models include this one; an empty list includes all."""
@@ -110,6 +127,7 @@ class Key:
         if self.budget_reset_at is not None and now() >= self.budget_reset_at:
             self.spend = 0.0
             self.budget_reset_at = next_reset(self.budget_duration or "30d")
+            self.keep()
         return self.max_budget is not None and self.spend >= self.max_budget
 
     def has_expired(self) -> bool:
@@ -190,8 +208,9 @@ class Admission:
             return
         self.is_open = False
         self.key.in_flight -= 1
-        if not self.key.is_master:
+        if cost and not self.key.is_master:
             self.key.spend += cost
+            self.key.keep()
         for meter in self.meters:
             meter.unsettled += tokens - self.reserved
 
@@ -199,10 +218,13 @@ class Admission:
 class KeyStore:
     """All keys, by the SHA-256 of their text."""
 
-    def __init__(self, master_key: str) -> None:
-        self._keys: dict[str, Key] = {}
+    def __init__(self, master_key: str, keeper: Keeper | None = None) -> None:
         self.master_key = master_key
         self.master = Key(digest(master_key), masked(master_key), is_master=True)
+        self._keeper = keeper
+        self._keys = {key.token: key for key in keeper.load()} if keeper else {}
+        for key in self._keys.values():
+            key.store = keeper
 
     def find(self, key: str) -> Key | None:
         """The key of this text, or of this SHA-256."""
@@ -215,12 +237,16 @@ class KeyStore:
     def add(self, text: str | None = None, **settings: Any) -> tuple[str, Key]:
         """Make a key; returns its text and the key."""
         text = text or "sk-" + secrets.token_urlsafe(16)
-        key = Key(digest(text), masked(text), **settings)
+        key = Key(digest(text), masked(text), store=self._keeper, **settings)
         self._keys[key.token] = key
+        key.keep()
         return text, key
 
     def remove(self, key: Key) -> None:
         self._keys.pop(key.token, None)
+        key.store = None  # what it still spends is kept no more
+        if self._keeper is not None:
+            self._keeper.remove(key)
 
     def has_alias(self, alias: str) -> bool:
         return any(key.key_alias == alias for key in self)

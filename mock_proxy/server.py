@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -21,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from . import keys
 from .app import create_app
 from .config import PRACTICE_CONFIG, PRACTICE_KEY, ProxyConfig, load
+from .state import State, StateError
 from .wire import NoMapping
 
 
@@ -86,19 +88,26 @@ class _Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._stopped.set)
 
 
-def serve(config: ProxyConfig, host: str, port: int) -> int:
-    """Serve in the foreground until Ctrl-C; the exit status, not 0 if the port is taken."""
-    store = keys.KeyStore(master_key_for(config, host))
-    try:
-        listener = _listen(host, port)
-    except OSError as error:
-        print(
-            f"Cannot listen on {host}:{port} ({error.strerror}). "
-            "Is another proxy still running? Stop it, or name another --port.",
-            file=sys.stderr,
-        )
-        return 1
-    with listener:
+def serve(config: ProxyConfig, host: str, port: int, state: Path | None = None) -> int:
+    """Serve in the foreground until Ctrl-C; the exit status, not 0 if the port is taken.
+
+    ``state`` names a file that keeps the virtual keys and their spend beyond this run.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            keeper = stack.enter_context(contextlib.closing(State(state))) if state else None
+            listener = stack.enter_context(_listen(host, port))
+        except StateError as error:
+            print(error, file=sys.stderr)
+            return 1
+        except OSError as error:
+            print(
+                f"Cannot listen on {host}:{port} ({error.strerror}). "
+                "Is another proxy still running? Stop it, or name another --port.",
+                file=sys.stderr,
+            )
+            return 1
+        store = keys.KeyStore(master_key_for(config, host), keeper)
         address = f"[{host}]" if ":" in host else host
         url = f"http://{address}:{listener.getsockname()[1]}"
         print(f"The practice proxy answers at {url}")

@@ -1,0 +1,112 @@
+"""Keys in a file: they outlive the proxy, even one that is killed in the middle of a class."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+import requests
+from proxy_client import Client
+from test_starting import free_port
+
+from mock_proxy import keys
+from mock_proxy.state import State, StateError
+
+COMMAND = (
+    "import pathlib, sys; from mock_proxy import config, server;"
+    "sys.exit(server.serve(config.load(config.PRACTICE_CONFIG), '127.0.0.1',"
+    " int(sys.argv[1]), pathlib.Path(sys.argv[2])))"
+)
+
+
+def start(port, path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(port), str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert "answers at" in process.stdout.readline()
+    process.stdout.readline()
+    return process
+
+
+def test_key_is_read_as_it_was_written(tmp_path):
+    state = State(tmp_path / "keys.sqlite")
+    store = keys.KeyStore("sk-master", state)
+    text, key = store.add(
+        key_alias="a",
+        models=["gpt-4"],
+        max_budget=1.0,
+        expires=keys.now(),
+        budget_reset_at=keys.now(),
+        metadata={"time": "in a dictionary of its own", "course": 1},
+        model_rpm_limit={"gpt-4": 1},
+    )
+    _, gone = store.add()
+    store.remove(gone)
+    again = keys.KeyStore("sk-master", state)
+    assert [k.token for k in again] == [key.token]
+    found = again.find(text)
+    assert found is not None
+    found.store = key.store
+    assert found == key
+
+
+def test_file_holds_no_key_itself(tmp_path):
+    path = tmp_path / "keys.sqlite"
+    state = State(path)
+    text, _ = keys.KeyStore("sk-master", state).add()
+    state.close()
+    assert text.encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"this is no database, but some text" * 100, None])
+def test_file_that_cannot_be_used_is_told(tmp_path, content):
+    path = tmp_path / "no folder" / "keys.sqlite"
+    if content is not None:
+        path = tmp_path / "keys.sqlite"
+        path.write_bytes(content)
+    with pytest.raises(StateError, match=r"the keys cannot be kept here .* Name a file"):
+        State(path)
+
+
+def test_killed_proxy_loses_no_key_and_no_acknowledged_cent(tmp_path):
+    path, port = tmp_path / "keys.sqlite", free_port()
+    url = f"http://127.0.0.1:{port}"
+    process = start(port, path)
+    made, paid = {}, {}
+
+    def learn(number):
+        key = requests.post(
+            url + "/key/generate",
+            json={"key_alias": f"learner {number}"},
+            headers={"x-litellm-api-key": "sk-practice-key"},
+            timeout=10,
+        ).json()["key"]
+        made[number], paid[number] = key, 0.0
+        client = Client(url, key)
+        while True:
+            try:
+                response = client.ask("Say hello.")
+            except requests.RequestException:
+                return
+            paid[number] += float(response.headers["x-litellm-response-cost"])
+            if number == 0 and paid[0] > 1e-4:
+                process.kill()
+
+    threads = [threading.Thread(target=learn, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+    process = start(port, path)
+    try:
+        for number, key in made.items():
+            info = Client(url, key).get("/key/info").json()["info"]
+            assert info["key_alias"] == f"learner {number}"
+            assert info["spend"] >= paid[number] - 1e-12
+    finally:
+        process.kill()
+        process.communicate()
