@@ -111,7 +111,9 @@ def read_elements(text: str) -> list[Element]:
             elements.append(Text(line, token.content, kind))
         elif token.type == "inline":
             # markdown-it strips the text, and with it lines of a form feed or the like.
-            line += _empty_lines(lines[token.map[0] : token.map[1]])
+            first = token.content.split("\n")[0]
+            own_lines = enumerate(lines[token.map[0] : token.map[1]])
+            line += next((number for number, own in own_lines if first in own), 0)
             opening = tokens[position - 1]
             if opening.type == "heading_open":
                 elements.extend(_heading(line, token, opening))
@@ -139,11 +141,6 @@ def _front_matter_token(text: str) -> Token | None:
 def _tokens(text: str) -> list[Token]:
     # The plugin for front matter looks at the first character of the page: an empty one has none.
     return MarkdownIt("commonmark").use(front_matter_plugin).parse(text or "\n")
-
-
-def _empty_lines(lines: list[str]) -> int:
-    """How many lines at the beginning hold nothing but blanks of any kind."""
-    return next((number for number, line in enumerate(lines) if line.strip("> \t").strip()), 0)
 
 
 def _fence(token: Token, lines: list[str]) -> Fence:

@@ -113,12 +113,14 @@ def test_lines_count_alike_with_every_line_ending(ending: str) -> None:
 
 @pytest.mark.parametrize("character", ["\u2028", "\x0c", "\x0b", "\x85", "\x1c"])
 def test_only_line_endings_end_a_line(character: str) -> None:
-    page = f"One{character}line.\n{character}\n::: challenge\n```python\n'{character}'\n```\n:::\n"
+    page = (
+        f"One{character}line.\n\n{character}\n::: challenge\n```python\n'{character}'\n```\n:::\n"
+    )
     episode = read(page)
     assert [(b.line, b.div, b.source) for b in episode.blocks] == [
-        (4, ("challenge",), f"'{character}'\n")
+        (5, ("challenge",), f"'{character}'\n")
     ]
-    assert DivOpen(3, "challenge") in episode.elements
+    assert DivOpen(4, "challenge") in episode.elements
 
 
 def test_byte_order_mark_hides_neither_front_matter_nor_first_fence() -> None:
@@ -450,6 +452,15 @@ def test_image_after_data_belongs_to_no_block() -> None:
 
 
 # The elements under it all
+
+
+def test_image_below_an_opening_marker_is_an_image() -> None:
+    assert read_elements("::: hint\n:::: callout\n![A *plot*](fig/a.png)\nText.\n") == [
+        DivOpen(1, "hint"),
+        DivOpen(2, "callout"),
+        Image(3, "fig/a.png", "A *plot*"),
+        Text(4, "Text."),
+    ]
 
 
 def test_elements_come_with_their_lines() -> None:

@@ -45,6 +45,7 @@ def test_code_with_blanks_is_accepted(language: str, source: str) -> None:
         ("r", 'x <- "it\\"\n', 1, 'this " is never closed'),
         ("bash", "echo ____\nif [ -f x; then echo; fi\n", 2, "this [ is never closed"),
         ("bash", "echo ${____\n", 1, "this { is never closed"),
+        ("bash", "grep x <<< names\necho [____\nnames\n", 2, "this [ is never closed"),
         ("bash", "echo }\n", 1, "this } closes nothing"),
         ("bash", "echo it's\n", 1, "this ' is never closed"),
         ("bash", "echo `ls\n", 1, "this ` is never closed"),
