@@ -32,16 +32,17 @@ class State:
             self._database = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, timeout=5
             )
+        except sqlite3.Error as error:
+            raise _unusable(path, error) from error
+        try:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
             self._database.execute(
                 "CREATE TABLE IF NOT EXISTS keys (token TEXT PRIMARY KEY, settings TEXT NOT NULL)"
             )
         except sqlite3.Error as error:
-            raise StateError(
-                f"{path}: the keys cannot be kept here ({error}). "
-                "Name a file in a folder that you may write to, or one that this proxy made."
-            ) from error
+            self._database.close()
+            raise _unusable(path, error) from error
         self._lock = threading.Lock()  # keys are also made from other threads
 
     def load(self) -> list[Key]:
@@ -63,6 +64,13 @@ class State:
 
     def close(self) -> None:
         self._database.close()
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> StateError:
+    return StateError(
+        f"{path}: the keys cannot be kept here ({error}). "
+        "Name a file in a folder that you may write to, or one that this proxy made."
+    )
 
 
 def _to_json(key: Key) -> str:

@@ -1,5 +1,6 @@
 """Keys in a file: they outlive the proxy, even one that is killed in the middle of a class."""
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -29,8 +30,13 @@ def start(port, path):
     return process
 
 
-def test_key_is_read_as_it_was_written(tmp_path):
-    state = State(tmp_path / "keys.sqlite")
+@pytest.fixture
+def state(tmp_path):
+    with contextlib.closing(State(tmp_path / "keys.sqlite")) as state:
+        yield state
+
+
+def test_key_is_read_as_it_was_written(state):
     store = keys.KeyStore("sk-master", state)
     text, key = store.add(
         key_alias="a",
@@ -53,10 +59,10 @@ def test_key_is_read_as_it_was_written(tmp_path):
 
 def test_file_holds_no_key_itself(tmp_path):
     path = tmp_path / "keys.sqlite"
-    state = State(path)
-    text, _ = keys.KeyStore("sk-master", state).add()
-    state.close()
+    with contextlib.closing(State(path)) as state:
+        text, key = keys.KeyStore("sk-master", state).add()
     assert text.encode() not in path.read_bytes()
+    assert key.token.encode() in path.read_bytes()
 
 
 @pytest.mark.parametrize("content", [b"this is no database, but some text" * 100, None])
