@@ -77,7 +77,7 @@ class Verification:
         self.limits = limits or Limits()
         self.kernels: dict[str, Kernel] = {}
         self._jobs = jobs or max(2, os.cpu_count() or 1)
-        self._started: dict[tuple[str, str], Future[Checked]] = {}
+        self._started: dict[tuple[str, str], tuple[Episode, Future[Checked]]] = {}
 
     def __enter__(self) -> "Verification":
         self._loop = asyncio.new_event_loop()
@@ -104,12 +104,14 @@ class Verification:
         return self.kernels[language]
 
     def start(self, episode: Episode, part: str) -> Future[Checked]:
-        """Start one page and language unless that was done before."""
+        """Start one page and language, unless that was done before and the page is the same."""
         key = (episode.path, part)
-        if key not in self._started:
-            work = self._check(episode, part)
-            self._started[key] = asyncio.run_coroutine_threadsafe(work, self._loop)
-        return self._started[key]
+        before = self._started.get(key)
+        if before and before[0] is episode:
+            return before[1]
+        future = asyncio.run_coroutine_threadsafe(self._check(episode, part), self._loop)
+        self._started[key] = (episode, future)
+        return future
 
     async def _check(self, episode: Episode, part: str) -> Checked:
         async with self._turn:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -128,7 +129,7 @@ def test_a_problem_in_a_page_is_exit_status_1(
     [
         (["check", "episodes/none.md"], "no such page: episodes/none.md"),
         (["check", "--root", "nowhere"], "no such folder"),
-        (["check", "--parse-only", "--update"], "give one of them"),
+        (["check", "--parse-only", "--update"], "give one"),
         (["proxy", "--config", "none.yaml"], "none.yaml"),
     ],
 )
@@ -204,6 +205,32 @@ def test_update_does_not_hide_a_block_that_fails(lesson: Path) -> None:
     page.write_text(text)
     assert main(["check", "--update"]) == 1
     assert page.read_text() == text
+
+
+def test_watch_checks_a_page_again_when_it_is_saved(lesson: Path) -> None:
+    page = lesson / "episodes" / "topics.md"
+    (lesson / "episodes" / "other.md").write_text("```python\n1\n```\n")
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "lesson.main", "check", "--language", "python", "--watch"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+    ) as watching:
+        assert watching.stdout is not None
+        before = list(
+            iter(watching.stdout.readline, "Waiting for a page to be saved. Ctrl-C ends.\n")
+        )
+        page.write_text(PAGE.replace("6 * 7", "6 * 8"))
+        after = [watching.stdout.readline() for _ in range(2)]
+        watching.send_signal(signal.SIGINT)
+        rest = watching.stdout.read()
+    assert [line for line in before if line.startswith("episodes/")][:2] == [
+        line for line in before if line.endswith("ok\n")
+    ]
+    assert after[0].startswith("episodes/topics.md python: 1 blocks")
+    assert after[1].startswith("episodes/topics.md:13: the block prints something else")
+    assert "other.md" not in rest
+    assert watching.returncode == 0
 
 
 def test_notebooks_are_written_with_the_files_that_they_use(

@@ -1,0 +1,126 @@
+"""What `lesson check` prints: a line per page and language, failures, and the table at the end."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from lesson_runner import report
+from lesson_runner.episode import LANGUAGES, Episode, Problem
+from lesson_runner.verdict import Result
+from lesson_runner.verify import RESPONSES, Checked
+
+
+@dataclass
+class Outcome:
+    """Everything that a run found, as it grows."""
+
+    checked: list[Checked] = field(default_factory=list)
+    others: list[Result] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def results(self) -> list[Result]:
+        return [*self.others, *(result for one in self.checked for result in one.results)]
+
+    @property
+    def is_well(self) -> bool:
+        return not self.problems and not any(one.failed for one in self.checked)
+
+
+def console_of_the_call() -> Console:
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 120  # a log has no edge to fold a page's name at
+    return console
+
+
+def progress(console: Console) -> Progress:
+    """A bar on a terminal; elsewhere nothing but the lines that are printed anyway."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def tell_checked(console: Console, checked: Checked) -> None:
+    ran = sum(result.outcome in ("passed", "failed") for result in checked.results)
+    state = f"{len(checked.failed)} failed" if checked.failed else "ok"
+    if checked.missing and not checked.failed:
+        state = f"not run: {checked.missing}"
+    name = f"{checked.episode.path} {checked.language}"
+    console.print(f"{name}: {ran} blocks, {checked.seconds:.1f} s, {state}", markup=False)
+    for result in checked.failed:
+        text = report.failure_text(result, checked.episode.text)
+        line = result.line or result.block.line
+        tell(console, text, result.block.path, line, f"{result.reason}\n{result.detail}".strip())
+
+
+def tell(console: Console, text: str, path: str, line: int, message: str) -> None:
+    """A failure for people, and where GitHub runs this, an annotation on the line."""
+    console.print(text, markup=False, style="red" if console.is_terminal else None)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        print(report.annotation(path, line, message), flush=True)
+
+
+def summarize(console: Console, outcome: Outcome, episodes: Iterable[Episode]) -> None:
+    table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
+    rows = [row for episode in episodes for row in rows_of(episode, outcome)]
+    total = [sum(column) for column in zip(*(row.numbers for row in rows), strict=True)]
+    table.add_column("page", "together", no_wrap=True)
+    table.add_column("language", no_wrap=True)
+    headings = ("blocks run", "outputs checked", "shown as data", "not run")
+    for heading, number in zip(headings, total or (0, 0, 0, 0), strict=True):
+        table.add_column(heading, str(number), justify="right")
+    seconds = sum(row.seconds or 0.0 for row in rows)
+    table.add_column("seconds", f"{seconds:.1f}", justify="right")
+    for row in rows:
+        took = "" if row.seconds is None else f"{row.seconds:.1f}"
+        table.add_row(row.page, row.language, *map(str, row.numbers), took)
+    console.print(table)
+    for reason, places in report.reasons_not_run(outcome.results):
+        console.print(f"not run: {reason}\n    {report.short_places(places)}", markup=False)
+    failed = sum(len(one.failed) for one in outcome.checked)
+    if outcome.is_well:
+        console.print("All well.")
+    else:
+        console.print(f"{len(outcome.problems)} problems in pages, {failed} blocks failed.")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; `numbers`: blocks run, outputs checked, shown as data, not run."""
+
+    page: str
+    language: str
+    numbers: tuple[int, int, int, int]
+    seconds: float | None = None
+
+
+def rows_of(episode: Episode, outcome: Outcome) -> Iterator[Row]:
+    """A row per language of the page; fences of all other languages are one row, `data`."""
+    results: dict[str, list[Result]] = {}
+    for result in outcome.results:
+        if result.block.path == episode.path:
+            results.setdefault(name_of(result), []).append(result)
+    seconds = {c.language: c.seconds for c in outcome.checked if c.episode.path == episode.path}
+    for name in (*LANGUAGES, RESPONSES, "data"):
+        if name in results:
+            yield Row(episode.path, name, report.numbers(results[name]), seconds.get(name))
+    if not results:
+        yield Row(episode.path, "no code", (0, 0, 0, 0))
+
+
+def name_of(result: Result) -> str:
+    if result.block.role == "response":
+        return RESPONSES
+    return result.block.language if result.block.language in LANGUAGES else "data"
