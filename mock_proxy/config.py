@@ -228,8 +228,9 @@ def _collect_lines(node: yaml.Node, at: tuple[str | int, ...], lines: Lines) -> 
     lines.setdefault(at, cast(int, node.start_mark.line) + 1)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            lines[(*at, key.value)] = key.start_mark.line + 1
-            _collect_lines(value, (*at, key.value), lines)
+            place = (*at, key.value)
+            lines[place] = key.start_mark.line + 1
+            _collect_lines(value, place, lines)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             _collect_lines(item, (*at, index), lines)
