@@ -176,7 +176,16 @@ def _reserve(body: dict[str, Any], tpm_limit: int | None) -> int:
     )
     prompt = max(1, len(text) // 4)
     most = max_tokens(body)
-    return prompt + (most if most is not None else max(prompt, min(1024, tpm_limit // 4)))
+    return prompt + (most if most is not None else max(prompt, unasked_limit(tpm_limit)))
+
+
+def unasked_limit(tpm_limit: int) -> int:
+    """Tokens that LiteLLM 1.106.2 allows an answer whose request sets no limit.
+
+    A quarter of the key's tokens a minute, if that is less than 1,024: a key with a small
+    limit gets short answers, cut off with ``finish_reason: length``.
+    """
+    return max(1, min(1024, tpm_limit // 4))
 
 
 def max_tokens(body: dict[str, Any]) -> int | None:
@@ -240,7 +249,10 @@ def _choice(call: Call, conversation: answers.Conversation, stop: list[str]) -> 
             raise _no_schema(response_format, call.group)
     else:
         text = answers.answer(conversation)
-    return Choice(*answers.cut(text, max_tokens(body), stop))
+    most, tpm_limit = max_tokens(body), call.caller.key.tpm_limit
+    if most is None and tpm_limit is not None and unasked_limit(tpm_limit) < 1024:
+        most = unasked_limit(tpm_limit)
+    return Choice(*answers.cut(text, most, stop))
 
 
 JSON_FORMATS = ("json_object", "json_schema")

@@ -45,22 +45,28 @@ FALLBACKS = ("none", "none of these", "other", "unclear", "unknown", "neutral", 
 WORD = r"[^\W\d_][\w'/-]*(?: [\w'/-]+){0,3}"
 
 _CHOOSE = r"one of|choose (?:from|between|among)|either"
-_NAMED = r"labels?|categor(?:y|ies)|topics?|class(?:es)?|options?"
+_NAMED = r"labels?|categor(?:y|ies)|topics?|classes|options?"
 _NAME = r"[\"'“‘`]?[\w/-]+[\"'”’`]?"
 
 OFFER = re.compile(
     rf"\b(?:{_CHOOSE}|{_NAMED})\b[^:\n(\[]{{0,60}}?(?::|\(|\[|\s(?=[\"'“‘`]))\s*"
-    r"(?P<list>[^\n)\].;?!]+)",
+    r"(?P<list>[^\n)\].;?!]+)(?P<said>(?!))?",
     re.IGNORECASE,
 )
 """A list of labels after a colon, in brackets or in quotes: "labels: health, climate"."""
 
+_SAY = (
+    r"(?:answer|reply|respond)(?: only)?(?: with)?(?: either)?|is (?:this|it)(?: \w+)?"
+    r"|(?:classif\w+|label|code|mark|rate)(?: \w+){0,4}? as"
+)
+_COUNTED = r"(?:words?|sentences?|paragraphs?|lines?|examples?|times)"
+
 PLAIN_OFFER = re.compile(
-    rf"\b(?:{_CHOOSE}|as|is (?:this|it)(?: \w+)?|(?:answer|reply|respond)(?: only)?(?: with)?)\s+"
-    rf"(?P<list>(?:{_NAME},\s*)*{_NAME},? (?:or|and) {_NAME})",
+    rf"\b(?:(?:{_CHOOSE})\s+(?P<list>(?:{_NAME},\s*)*{_NAME},? (?:or|and) {_NAME})"
+    rf"|(?:{_SAY})\s+(?P<said>(?:{_NAME},\s*)*{_NAME},? or {_NAME}))(?!\s+{_COUNTED}\b)\b",
     re.IGNORECASE,
 )
-"""A list of labels within a sentence: "as positive or negative"."""
+"""A list of labels within a sentence: "label it as positive or negative", "answer yes or no"."""
 
 BULLET = re.compile(
     rf"^\s*(?:[-*•]|\d+[.)])\s+[\"'“‘`*]*(?P<label>{WORD})[\"'”’`*]*\s*(?:[:–—-]\s*(?P<about>.+))?$",
@@ -120,7 +126,7 @@ def read_offer(prompt: str) -> tuple[list[str], dict[str, str]]:
             return list(dict.fromkeys(names)), about
     for pattern in (OFFER, PLAIN_OFFER):
         for match in pattern.finditer(prompt):
-            names = _split_list(match["list"])
+            names = _split_list(match["list"] or match["said"])
             if len(names) >= 2:
                 return names, {}
     return [], {}

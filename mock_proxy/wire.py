@@ -69,7 +69,10 @@ class JSON(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        return orjson.dumps(content)
+        try:
+            return orjson.dumps(content)
+        except TypeError:  # a whole number of more than 64 bits
+            return python_json(content)
 
 
 # --- errors, in the order in which LiteLLM checks ---------------------------------------------

@@ -52,6 +52,21 @@ def test_labels_are_read_from_the_prompt(question, label):
     assert answer(question) == label
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Explain a proxy as clearly and briefly as you can",
+        "Answer briefly and politely: what is a proxy?",
+        "Answer with one or two words: what is a proxy?",
+        "In my class: pupils, teachers and parents meet",
+        "Give me a recipe with these: onions, tomatoes and cheese",
+        "Which of these is it?",
+    ],
+)
+def test_lists_that_are_no_labels_are_not_taken_for_labels(question):
+    assert "practice proxy" in answer(question)
+
+
 def test_labels_may_be_listed_and_described():
     prompt = (
         "Choose one of these topics, nothing else:\n- Mobility: bicycles, trains and cars\n"

@@ -94,6 +94,13 @@ def test_refused_request_does_not_count():
     assert key.meters["api_keytoken"].requests == 1
 
 
+def test_few_tokens_a_minute_make_short_answers(make):
+    """LiteLLM 1.106.2 sets max_tokens itself, where the request does not."""
+    body = make(tpm_limit=40).ask("What is the meaning of life?").json()
+    assert body["choices"][0]["finish_reason"] == "length"
+    assert body["usage"]["completion_tokens"] == 10
+
+
 def test_requests_at_once_are_limited(make):
     client = make(max_parallel_requests=1, rpm_limit=50)
     other = make(max_parallel_requests=50)
@@ -173,6 +180,11 @@ def test_only_the_master_key_manages_keys(client, method, path):
         "Authentication Error, Only proxy admin can be used to generate, delete, update info for "
         f"new keys/users/teams. Route={path}. Your role=unknown. Your user_id=*******"
     )
+
+
+def test_page_far_beyond_the_last_is_empty(admin):
+    listed = admin.get("/key/list", params={"page": 10**30}).json()
+    assert (listed["keys"], listed["current_page"]) == ([], 10**30)
 
 
 def test_key_of_someone_else_is_not_shown(client, make):
