@@ -93,10 +93,14 @@ async def generate(request: Request, proxy: Proxy, caller: Caller) -> Response:
 
 
 async def info(request: Request, proxy: Proxy, caller: Caller) -> Response:
-    """What is known of a key: of the caller's own, or with the master key of any."""
+    """What is known of a key: of the caller's own, or with the master key of any.
+
+    LiteLLM knows nothing of the master key itself, but somebody who practises alone has no
+    other, so here the known practice key is told of like any.
+    """
     asked = request.query_params.get("key")
     key = proxy.keys.find(asked) if asked else caller.key
-    if key is None or key.is_master:
+    if key is None or (key.is_master and not key.is_practice):
         raise ProxyError(404, "Key not found in database", "not_found_error", "key")
     if not caller.key.is_master and key is not caller.key:
         raise Detail(403, "You are not allowed to access this key's info. Your role=None")

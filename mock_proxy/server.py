@@ -52,7 +52,7 @@ def running(
 ) -> Iterator[RunningProxy]:
     """A proxy in a thread of this process; port 0 takes a free one."""
     config = config or load(PRACTICE_CONFIG)
-    store = keys.KeyStore(master_key_for(config, host))
+    store = key_store(config, host)
     with _listen(host, port) as listener:
         server = _Server(_settings(config, store))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
@@ -107,7 +107,7 @@ def serve(config: ProxyConfig, host: str, port: int, state: Path | None = None) 
                 file=sys.stderr,
             )
             return 1
-        store = keys.KeyStore(master_key_for(config, host), keeper)
+        store = key_store(config, host, keeper)
         address = f"[{host}]" if ":" in host else host
         url = f"http://{address}:{listener.getsockname()[1]}"
         print(f"The practice proxy answers at {url}")
@@ -117,6 +117,13 @@ def serve(config: ProxyConfig, host: str, port: int, state: Path | None = None) 
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(_settings(config, store)).run([listener])
     return 0
+
+
+def key_store(config: ProxyConfig, host: str, keeper: State | None = None) -> keys.KeyStore:
+    """The keys of a proxy that listens on ``host``, and its master key."""
+    store = keys.KeyStore(master_key_for(config, host), keeper)
+    store.master.is_practice = store.master_key == PRACTICE_KEY
+    return store
 
 
 def master_key_for(config: ProxyConfig, host: str) -> str:

@@ -7,6 +7,8 @@ import pytest
 from proxy_client import Client
 
 from mock_proxy import keys
+from mock_proxy.config import PRACTICE_CONFIG, ProxyConfig, load
+from mock_proxy.server import running
 
 
 @pytest.fixture
@@ -191,6 +193,21 @@ def test_key_of_someone_else_is_not_shown(client, make):
     response = client.get("/key/info", params={"key": key_of(make())})
     assert response.status_code == 403
     assert "not allowed to access this key's info" in response.json()["detail"]
+
+
+def test_practice_key_is_told_of_like_any(admin):
+    before = admin.get("/key/info").json()["info"]["spend"]
+    cost = float(admin.ask("Say hello.").headers["x-litellm-response-cost"])
+    assert admin.get("/key/info").json()["info"]["spend"] == pytest.approx(before + cost)
+
+
+def test_litellm_knows_nothing_of_another_master_key():
+    config = ProxyConfig(models=load(PRACTICE_CONFIG).models, master_key="sk-another-master-key")
+    with running(config) as proxy:
+        client = Client(proxy.url, proxy.master_key)
+        assert client.get("/key/info").status_code == 404
+        spends = [client.ask("Say hello.").headers["x-litellm-key-spend"] for _ in range(2)]
+        assert spends[0] == spends[1]
 
 
 def test_keys_are_listed_in_pages_the_newest_first(admin, make):
