@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
@@ -35,8 +36,10 @@ def run(options: argparse.Namespace) -> int:
     for language in options.language:
         folder = out / language
         written = [write(folder, episode, language, kept) for episode in episodes]
-        copy_beside(root / "episodes", folder)
+        copy_beside(root / "episodes", folder, COPIED)
         print(f"{len(written)} notebooks for {language}: {folder}")
+    # The notebooks link to ../learners/reference.md and the like, as the pages do.
+    copy_beside(root, out, ("learners",))
     for notebook in kept:
         print(f"kept as it is, for it was changed: {notebook} (move it away to get a fresh one)")
     return 0
@@ -71,8 +74,8 @@ def fingerprint(notebook: NotebookNode) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def copy_beside(episodes: Path, folder: Path) -> None:
-    """Data, files and figures that the notebooks refer to. What learners added stays."""
-    for name in COPIED:
-        if (episodes / name).is_dir():
-            shutil.copytree(episodes / name, folder / name, dirs_exist_ok=True)
+def copy_beside(source: Path, folder: Path, names: Iterable[str]) -> None:
+    """What the notebooks refer to. What learners added stays."""
+    for name in names:
+        if (source / name).is_dir():
+            shutil.copytree(source / name, folder / name, dirs_exist_ok=True)

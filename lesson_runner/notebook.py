@@ -5,22 +5,23 @@ page as cells with a magic. Everything that is no cell of the language is put be
 `<!-- #region -->` marks, which keep text as one Markdown cell whatever fences and `:::` it holds.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import jupytext
 from nbformat import NotebookNode
 
-from lesson_runner.episode import (
-    ALIASES,
-    DIRECTIVES,
-    TAB_LEVEL,
-    TABS,
-    Block,
-    Episode,
-    directive_name,
+from lesson_runner.episode import Block, Episode
+from lesson_runner.fences import front_matter_end, split_lines
+from lesson_runner.notebook_text import (
+    folded,
+    folds,
+    hidden_lines,
+    joined,
+    rewritten,
+    rewritten_lines,
 )
-from lesson_runner.fences import Comment, DivClose, DivOpen, Heading, front_matter_end, split_lines
 
 FENCE_NAMES = {"python": "python", "r": "R", "bash": "bash"}  # as jupytext knows them
 
@@ -48,8 +49,6 @@ UNHIDE = {hidden: character for character, hidden in HIDE.items()}
 
 HEADER = "---\njupyter:\n  jupytext:\n    main_language: {}\n---"
 
-TITLES = {"keypoints": "Key points", "prereq": "Before you start", "instructor": "For instructors"}
-
 
 class ConversionError(Exception):
     """jupytext made other cells than the page has: the runner's fault, not the page's."""
@@ -58,8 +57,8 @@ class ConversionError(Exception):
 def to_notebook(episode: Episode, language: str) -> NotebookNode:
     """The page as a notebook: a code cell per block of the language, in order, text between.
 
-    Each code cell carries the line of its block in `metadata.line`; starter code and blocks that
-    are not run are tagged `exercise` and `not-run`. Outputs are empty and cell ids stable.
+    Each code cell carries the line of its block in `metadata.line`; starter code is tagged
+    `exercise`, solutions are tagged `solution` and folded. Outputs are empty, cell ids stable.
     """
     cells = _cells(episode, language)
     header = HEADER.format(FENCE_NAMES[language])
@@ -80,97 +79,61 @@ class _Text:
 
 
 def _cells(episode: Episode, language: str) -> list[_Text | Block]:
-    blocks = {block.line: block for block in _code_blocks(episode, language)}
-    hidden = _hidden_lines(episode, language)
-    replaced = _replaced_lines(episode)
+    """Text and blocks in order. Text inside a solution is a cell of its own, folded."""
+    blocks = {block.line: block for block in cells_of(episode, language)}
+    hidden = hidden_lines(episode, language)
+    lines = rewritten_lines(episode)
+    fold_of = folds(episode)
     cells: list[_Text | Block] = []
-    text = [f"# {episode.title}", ""]
-    lines = split_lines(episode.text)
+    text: list[str | None] = [f"# {episode.title}", "", None]
+    fold = ""
     number = front_matter_end(episode.text) + 1
-    while number <= len(lines):
+    source = split_lines(episode.text)
+    while number <= len(source):
         if block := blocks.get(number):
-            cells += [*_text(text), block]
+            cells += [*_text(text, fold), block]
             text = []
             assert block.fence is not None
             number = block.fence.end
-        elif number not in hidden:
-            text.append(replaced.get(number, lines[number - 1]))
+        elif number in hidden:
+            text.append(None)
+        else:
+            if fold_of.get(number, "") != fold:
+                cells += _text(text, fold)
+                text, fold = [], fold_of.get(number, "")
+            text.append(lines[number] if number in lines else rewritten(source[number - 1]))
         number += 1
-    return [*cells, *_text(text)]
+    return [*cells, *_text(text, fold)]
 
 
-def _text(lines: list[str]) -> list[_Text]:
-    source = "\n".join(lines).strip("\n")
-    return [_Text(source)] if source.strip() else []
+def _text(lines: list[str | None], fold: str) -> list[_Text]:
+    source = joined(lines)
+    return [_Text(folded(source, fold))] if source.strip() else []
 
 
-def _code_blocks(episode: Episode, language: str) -> Iterator[Block]:
+def cells_of(episode: Episode, language: str) -> Iterator[Block]:
+    """The blocks that become code cells. What does not run on the page stays text: "Run all
+    cells" must not install software."""
     for block in episode.blocks:
-        if block.language == language and block.role in ("run", "exercise", "not run"):
+        if block.language == language and block.role in ("run", "exercise"):
             yield block
-
-
-def _hidden_lines(episode: Episode, language: str) -> set[int]:
-    """Lines that a notebook of this language leaves out."""
-    hidden: set[int] = set()
-    for block in _code_blocks(episode, language):
-        for shown in block.shown:
-            hidden.update(range(shown.line, shown.fence.end + 1))
-        if block.figure:
-            hidden.add(block.figure.line)
-    for element in episode.elements:
-        if isinstance(element, Comment) and directive_name(element) in DIRECTIVES:
-            hidden.update(range(element.line, element.end + 1))
-    for tabs in _tab_groups(episode):
-        labels = [label for label, _, _ in tabs]
-        if language in labels:
-            for label, first, last in tabs:
-                hidden.update(range(first, last + 1) if label != language else [first])
-    return hidden
-
-
-def _tab_groups(episode: Episode) -> list[list[tuple[str, int, int]]]:
-    """For each group of tabs: the language of each tab, its heading's line and its last line."""
-    groups: list[list[tuple[str, int, int]]] = []
-    open_divs: list[tuple[str, list[tuple[str, int]], int]] = []
-    for element in episode.elements:
-        if isinstance(element, DivOpen):
-            open_divs.append((element.name, [], element.line))
-        elif (
-            isinstance(element, Heading)
-            and element.level == TAB_LEVEL
-            and open_divs
-            and open_divs[-1][0] in TABS
-        ):
-            label = element.text.strip().lower()
-            open_divs[-1][1].append((ALIASES.get(label, label), element.line))
-        elif isinstance(element, DivClose) and open_divs:
-            name, tabs, _ = open_divs.pop()
-            if name in TABS and tabs:
-                lasts = [line - 1 for _, line in tabs[1:]] + [element.line - 1]
-                pairs = zip(tabs, lasts, strict=True)
-                groups.append([(label, line, last) for (label, line), last in pairs])
-    return groups
-
-
-def _replaced_lines(episode: Episode) -> dict[int, str]:
-    """Div markers become what a reader of the notebook expects: a title, nothing at the end."""
-    replaced: dict[int, str] = {}
-    for element in episode.elements:
-        if isinstance(element, DivOpen):
-            title = TITLES.get(element.name, element.name.capitalize())
-            replaced[element.line] = "" if element.name in TABS else f"**{title}**\n"
-        elif isinstance(element, DivClose):
-            replaced[element.line] = ""
-    return replaced
 
 
 def _as_jupytext(cell: _Text | Block, language: str) -> str:
     source = cell.source.translate(HIDE)
     if isinstance(cell, _Text):
         return f"<!-- #region -->\n{source}\n<!-- #endregion -->"
-    tags = {"exercise": ' tags=["exercise"]', "not run": ' tags=["not-run"]'}.get(cell.role, "")
-    return f"```{FENCE_NAMES[language]} line={cell.line}{tags}\n{source}```"
+    return f"```{FENCE_NAMES[language]} line={cell.line}{_metadata(cell)}\n{source}```"
+
+
+def _metadata(block: Block) -> str:
+    """jupytext reads what stands behind the language of a fence as metadata of the cell."""
+    # Jupyter goes on after a cell with the tag `raises-exception`: "Run all cells" reaches the end.
+    tags = ["exercise"] if block.role == "exercise" else []
+    tags += ["raises-exception"] if block.role == "exercise" or block.shows("error") else []
+    tags += ["solution"] if "solution" in block.div else []
+    found = f" tags={json.dumps(tags)}" if tags else ""
+    return found + (' jupyter={"source_hidden": true}' if "solution" in block.div else "")
 
 
 def _require_same_cells(notebook: NotebookNode, cells: list[_Text | Block], path: str) -> None:

@@ -103,14 +103,13 @@ def test_python_notebook_has_the_blocks_and_texts_of_python() -> None:
     assert cells(PAGE) == [
         (
             "text",
-            "# One page\n\n\n**Objectives**\n\n\n- Add.\n\n\n\n## Adding\n\n\n\n\nIn Python:",
+            "# One page\n\n**Objectives**\n\n- Add.\n\n\n---\n\n## Adding\n\nIn Python:",
         ),
         ("code", "1 + 1"),
         ("text", "**Challenge**"),
         ("code", "____ + 1"),
-        ("text", "**Solution**"),
-        ("code", "2 + 1"),
-        ("text", "```text\nshown\n```"),
+        ("text", "<details>\n<summary>Solution</summary>\n\n```py\n2 + 1\n```\n\n</details>"),
+        ("text", "---\n\n```text\nshown\n```"),
         ("code", "plot(1)"),
         ("text", "The end."),
     ]
@@ -121,7 +120,7 @@ def test_r_notebook_leaves_out_the_tab_of_python_and_keeps_its_other_blocks_as_t
     assert [cell for cell in made if cell[0] == "code"] == [("code", "1 + 1")]
     assert "In R:" in made[0][1]
     assert "In Python:" not in made[0][1]
-    assert "```python\nplot(1)\n```" in made[2][1]
+    assert "```python\nplot(1)\n```" in made[-1][1]
 
 
 def test_page_without_blocks_of_the_language_has_no_code_cell() -> None:
@@ -140,7 +139,7 @@ def test_tabs_that_are_no_languages_all_stay() -> None:
         :::
         """
     assert cells(page, "bash") == [
-        ("text", "# page.md\n\n\n### Windows\nPress a key.\n### macOS"),
+        ("text", "# page.md\n\n### Windows\nPress a key.\n### macOS"),
         ("code", "ls"),
     ]
 
@@ -164,9 +163,74 @@ def test_code_cells_carry_the_line_of_their_block_and_what_they_are() -> None:
     notebook = to_notebook(read(PAGE), "python")
     assert [dict(cell.metadata) for cell in notebook.cells if cell.cell_type == "code"] == [
         {"line": 20},
-        {"line": 45, "tags": ["exercise"]},
-        {"line": 52, "tags": ["not-run"]},
+        {"line": 45, "tags": ["exercise", "raises-exception"]},
         {"line": 62},
+    ]
+
+
+def test_a_block_that_raises_does_not_stop_a_reader_who_runs_all_cells() -> None:
+    notebook = to_notebook(
+        read("```python\n1 / 0\n```\n```error\nZeroDivisionError\n```\n"), "python"
+    )
+    assert notebook.cells[1].metadata["tags"] == ["raises-exception"]
+
+
+def test_solutions_are_folded_text_and_hidden_code() -> None:
+    page = """\
+        ::::: challenge
+
+        ## Add (2 minutes)
+
+        Add one.
+
+        ::: hint
+        Use `+`.
+        :::
+
+        ::: solution
+
+        ## The sum
+
+        It is:
+
+        ```python
+        1 + 1
+        ```
+
+        Not 3.
+
+        :::
+
+        :::::
+        """
+    notebook = to_notebook(read(page), "python")
+    assert [cell.source for cell in notebook.cells] == [
+        "# page.md\n\n### Challenge: Add (2 minutes)\n\nAdd one.",
+        "<details>\n<summary>Hint</summary>\n\nUse `+`.\n\n</details>",
+        "<details>\n<summary>Solution: The sum</summary>\n\nIt is:\n\n</details>",
+        "1 + 1",
+        "<details>\n<summary>Solution: The sum</summary>\n\nNot 3.\n\n</details>",
+        "---",
+    ]
+    assert dict(notebook.cells[3].metadata) == {
+        "jupyter": {"source_hidden": True},
+        "line": 17,
+        "tags": ["solution"],
+    }
+
+
+def test_notes_for_instructors_are_left_out_of_learners_notebooks() -> None:
+    page = "Before.\n\n::: instructor\n\nThe answer is B.\n\n:::\n\nAfter.\n"
+    assert cells(page) == [("text", "# page.md\n\nBefore.\n\nAfter.")]
+
+
+def test_links_to_episodes_lead_to_their_notebooks() -> None:
+    page = "See [tokens](tokens-cost.md#price) and [setup](../learners/setup.md).\n"
+    assert cells(page) == [
+        (
+            "text",
+            "# page.md\n\nSee [tokens](tokens-cost.ipynb#price) and [setup](../learners/setup.md).",
+        )
     ]
 
 
@@ -218,7 +282,7 @@ def test_comment_that_only_begins_like_a_directive_stays() -> None:
 
 def test_directive_over_several_lines_is_left_out_as_a_whole() -> None:
     page = "<!--\nNot run:\n  it installs\n-->\n\n```python\n1\n```\n"
-    assert cells(page) == [("text", "# page.md"), ("code", "1")]
+    assert cells(page) == [("text", "# page.md\n\n```python\n1\n```")]
 
 
 def test_two_unlike_cells_are_the_fault_of_the_conversion(monkeypatch: pytest.MonkeyPatch) -> None:
