@@ -24,13 +24,15 @@ def free_port() -> int:
 
 
 def test_starting_and_stopping_is_quick():
-    started = time.perf_counter()
-    with running() as proxy:
-        assert requests.get(proxy.url + "/health/liveliness", timeout=5).ok
-        session = requests.Session()  # a client that stays connected must not hold it up
-        session.get(proxy.url + "/health/liveliness", timeout=5)
+    session = requests.Session()  # a client that stays connected must not hold it up
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        with running() as proxy:
+            assert session.get(proxy.url + "/health/liveliness", timeout=5).ok
+        times.append(time.perf_counter() - started)
     session.close()
-    assert time.perf_counter() - started < 1.0
+    assert min(times) < 0.1
 
 
 def test_several_proxies_run_side_by_side():
