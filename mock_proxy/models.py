@@ -31,8 +31,15 @@ FLAGS = (
 
 
 def visible(proxy: Proxy, key: Key) -> list[str]:
-    """The names of the models that the key may use, in the file's order."""
-    return [name for name in proxy.config.names() if key.may_use(name)]
+    """The names of the models that the key may use.
+
+    A key with models of its own lists those, in its own order, also such as do not exist
+    (LiteLLM 1.106.2); any other lists the file's.
+    """
+    if key.uses_all_models():
+        return proxy.config.names()
+    named = (str(name) for name in key.models if name != "no-default-models")
+    return list(dict.fromkeys(name for name in named if "*" not in name))
 
 
 def entry(proxy: Proxy, name: str) -> dict[str, Any]:
@@ -88,7 +95,7 @@ def _info(model: Model) -> dict[str, Any]:
 
 async def groups(request: Request, proxy: Proxy, caller: Caller) -> Response:
     """What is known of each model name, whichever deployments stand behind it."""
-    names = visible(proxy, caller.key)
+    names = [name for name in proxy.config.names() if caller.key.may_use(name)]
     wanted = request.query_params.get("model_group")
     if wanted is not None:
         names = [name for name in names if name == wanted]

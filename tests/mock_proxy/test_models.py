@@ -49,6 +49,21 @@ def test_restricted_key_sees_its_models_only(proxy, client):
     assert client.get("/v1/models/gpt-4.1").status_code == 404
 
 
+def test_restricted_key_lists_its_models_in_its_own_order(proxy, client):
+    own = ["gpt-4o-mini", "gpt-4", "not-there", "no-default-models"]
+    client.headers["Authorization"] = "Bearer " + proxy.new_key(models=own)
+    listed = [model["id"] for model in client.get("/models").json()["data"]]
+    assert listed == ["gpt-4o-mini", "gpt-4", "not-there"]
+    groups = client.get("/model_group/info").json()["data"]
+    assert [group["model_group"] for group in groups] == ["gpt-4", "gpt-4o-mini"]
+
+
+def test_key_may_name_models_by_a_pattern(proxy, client):
+    client.headers["Authorization"] = "Bearer " + proxy.new_key(models=["gpt-4o*"])
+    assert client.ask("Hello").status_code == 200
+    assert client.ask("Hello", model="gpt-4").status_code == 403
+
+
 def test_metadata_is_added_on_request(client):
     listed = client.get("/models", params={"include_metadata": "true"}).json()["data"]
     assert listed[0] == {**GPT_4, "metadata": {"fallbacks": []}}
