@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from fnmatch import fnmatchcase
 from typing import Any, Literal, Protocol
 
 WINDOW = timedelta(seconds=60)
@@ -118,12 +119,12 @@ class Key:
             self.store.save(self)
 
     def may_use(self, model: str) -> bool:
-        """Whether the key's models include this one; an empty list includes all."""
-        if not self.models or ALL_MODELS & set(self.models):
-            return True
-        return any(
-            model == m or (m.endswith("*") and model.startswith(m[:-1])) for m in self.models
-        )
+        """Whether the key's models include this one."""
+        return self.uses_all_models() or any(fnmatchcase(model, str(m)) for m in self.models)
+
+    def uses_all_models(self) -> bool:
+        """Whether the key may use whatever model there is; an empty list means so."""
+        return not self.models or any(model in ALL_MODELS for model in self.models)
 
     def is_over_budget(self) -> bool:
         if self.budget_reset_at is not None and now() >= self.budget_reset_at:
