@@ -68,13 +68,13 @@ async def enter(request: Request, keys: KeyStore, *, is_llm_route: bool = True) 
     return Caller(key, body)
 
 
-def _allows(routes: list[str], path: str) -> bool:
-    """Whether a key's routes include this one; LiteLLM's names for groups of routes count."""
-    groups = {"llm_api_routes": ("/key", "/user", "/team"), "management_routes": ("/v1", "/chat")}
-    return any(
-        path == route or (route in groups and not path.startswith(groups[route]))
-        for route in routes
-    )
+NO_LLM_ROUTES = ("/key/", "/user/", "/team/", "/spend/")
+
+
+def _allows(routes: list[Any], path: str) -> bool:
+    """Whether a key's routes include this one; ``llm_api_routes`` stands for those of models."""
+    names = [str(route) for route in routes]
+    return path in names or ("llm_api_routes" in names and not path.startswith(NO_LLM_ROUTES))
 
 
 def find_key(request: Request, keys: KeyStore) -> Key:

@@ -113,6 +113,10 @@ class Key:
     store: Keeper | None = None
     """Where changes are kept, if anywhere."""
 
+    def __post_init__(self) -> None:
+        if self.max_budget is not None:
+            self.max_budget = float(self.max_budget)  # is shown as 1.0, not as 1
+
     def keep(self) -> None:
         """Keep the key as it is now."""
         if self.store is not None:
@@ -124,7 +128,7 @@ class Key:
 
     def uses_all_models(self) -> bool:
         """Whether the key may use whatever model there is; an empty list means so."""
-        return not self.models or any(model in ALL_MODELS for model in self.models)
+        return not self.models or any(str(model) in ALL_MODELS for model in self.models)
 
     def is_over_budget(self) -> bool:
         if self.budget_reset_at is not None and now() >= self.budget_reset_at:

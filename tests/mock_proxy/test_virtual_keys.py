@@ -184,6 +184,27 @@ def test_only_the_master_key_manages_keys(client, method, path):
     )
 
 
+@pytest.mark.parametrize(
+    ("routes", "models", "info"),
+    [(["/models"], 200, 403), (["llm_api_routes"], 200, 403), (["/key/info"], 403, 200)],
+)
+def test_key_may_be_for_certain_routes_only(make, routes, models, info):
+    client = make(allowed_routes=routes)
+    assert client.get("/models").status_code == models
+    assert client.get("/key/info").status_code == info
+
+
+def test_odd_settings_of_a_key_do_no_harm(make):
+    client = make(models=[{"a": 1}, 5, None], allowed_routes=[{"a": 1}, 5])
+    assert client.get("/models").status_code == 403
+    assert make(models=[{"a": 1}]).ask("Hello").status_code == 403
+
+
+def test_budget_is_shown_as_litellm_does(proxy):
+    client = Client(proxy.url, proxy.new_key(max_budget=1))
+    assert client.ask("Hello").headers["x-litellm-key-max-budget"] == "1.0"
+
+
 def test_page_far_beyond_the_last_is_empty(admin):
     listed = admin.get("/key/list", params={"page": 10**30}).json()
     assert (listed["keys"], listed["current_page"]) == ([], 10**30)
