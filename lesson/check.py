@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import json
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -12,16 +11,24 @@ from typing import Any
 
 from rich.console import Console
 
-from lesson.options import languages, root_of
+from lesson.options import languages, number_from, root_of
 from lesson.practice import practice_environment
-from lesson.show import Outcome, console_of_the_call, progress, summarize, tell, tell_checked
+from lesson.show import (
+    Outcome,
+    console_of_the_call,
+    counted,
+    progress,
+    summarize,
+    tell,
+    tell_checked,
+)
 from lesson_runner import report
 from lesson_runner.episode import LANGUAGES, Episode
 from lesson_runner.execute import Limits
 from lesson_runner.update import update_page
 from lesson_runner.verdict import Result
 from lesson_runner.verify import RESPONSES, Checked, Verification, not_executed, parts
-from lesson_runner.workbench import Lesson, LessonError, find_lesson
+from lesson_runner.workbench import SUFFIXES, Lesson, LessonError, find_lesson
 
 EXAMPLE = "lesson check episodes/api-litellm.md --update"
 
@@ -53,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--block-timeout",
-        type=int,
+        type=number_from(1),
         default=Limits.seconds,
         metavar="SECONDS",
         help="time limit of each block (default: %(default)s)",
@@ -64,7 +71,9 @@ def run(options: argparse.Namespace) -> int:
     if options.parse_only and (options.update or options.watch):
         other = "--update" if options.update else "--watch"
         raise LessonError(f"--parse-only runs nothing, {other} needs what happened: give one")
-    start = options.pages[0] if options.pages else Path.cwd()
+    if options.json:
+        refuse_to_overwrite(options.json)
+    start = next((page for page in options.pages if page.exists()), Path.cwd())
     lesson = find_lesson(root_of(options.root, start), options.pages)
     console = console_of_the_call()
     outcome = Outcome(problems=list(lesson.problems))
@@ -203,8 +212,9 @@ def updated(lesson: Lesson, page: Path, of_page: list[Checked], console: Console
         return of_page
     update = update_page(lesson, page, of_page[0].episode, results)
     if update.fences or update.figures:
-        what = f"{update.fences} fences" + (f", {update.figures} figures" if update.figures else "")
-        console.print(f"{of_page[0].episode.path}: {what} written")
+        numbers = ((update.fences, "fence"), (update.figures, "figure"))
+        what = [counted(number, thing) for number, thing in numbers if number]
+        console.print(f"{of_page[0].episode.path}: {' and '.join(what)} written")
     for checked in of_page:
         language = "json" if checked.language == RESPONSES else checked.language
         own = tuple(r for r in update.results if r.block.language == language)
@@ -212,12 +222,16 @@ def updated(lesson: Lesson, page: Path, of_page: list[Checked], console: Console
     return now
 
 
+def refuse_to_overwrite(file: Path) -> None:
+    """`lesson check --json PAGE` would replace the page by its report."""
+    if file.suffix in SUFFIXES or file.is_dir():
+        raise LessonError(f"--json writes its report into {file}: name another file for it")
+    if not file.absolute().parent.is_dir():
+        raise LessonError(f"--json: no folder {file.absolute().parent}")
+
+
 def write_json(file: Path, outcome: Outcome) -> None:
     records: list[dict[str, Any]] = [report.problem_record(p) for p in outcome.problems]
     records += [report.block_record(result) for result in outcome.results]
     records.sort(key=lambda record: (record["path"], record["line"]))
-    try:
-        file.write_text(json.dumps(records, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        print(f"lesson: cannot write {file}: {error.strerror}", file=sys.stderr)
-        raise SystemExit(2) from error
+    file.write_text(json.dumps(records, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,23 +1,20 @@
 """`lesson`: check the pages of a lesson, write its notebooks, start the practice proxy."""
 
 import argparse
+import io
+import signal
 import sys
 from collections.abc import Sequence
-
-from lesson_runner.deferred import defer_iri_grammar
-
-defer_iri_grammar()  # before anything brings jsonschema
-
-from lesson import check, notebooks, proxy  # noqa: E402
-from lesson_runner.workbench import LessonError  # noqa: E402
-
-SUBCOMMANDS = (check, notebooks, proxy)
+from importlib.metadata import version
+from types import ModuleType
+from typing import NoReturn
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(subcommands: Sequence[ModuleType]) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="lesson", description=__doc__)
+    top.add_argument("--version", action="version", version=version("llm-apis-litellm"))
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
-    for module in SUBCOMMANDS:
+    for module in subcommands:
         first_line = (module.__doc__ or "").split("\n", 1)[0]
         sub = subparsers.add_parser(
             module.__name__.rsplit(".", 1)[-1],
@@ -32,16 +29,53 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 all well, 1 something in the lesson is wrong, 2 the call itself was wrong."""
-    options = parser().parse_args(arguments)
+    try:
+        end_as_ctrl_c_does()
+        print_whatever_the_encoding()
+        return call(arguments)
+    except KeyboardInterrupt:
+        print("\nlesson: stopped", file=sys.stderr)
+        return 130
+
+
+def call(arguments: Sequence[str] | None) -> int:
+    # Imported here, so that Ctrl-C is met while they are, too.
+    from lesson_runner.deferred import defer_iri_grammar
+
+    defer_iri_grammar()  # before anything brings jsonschema
+    from lesson import check, notebooks, proxy
+    from lesson_runner.workbench import LessonError
+
+    options = parser((check, notebooks, proxy)).parse_args(arguments)
     try:
         status: int = options.run(options)
     except LessonError as error:
         print(f"lesson: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("\nlesson: stopped", file=sys.stderr)
-        return 130
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"lesson: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
     return status
+
+
+def end_as_ctrl_c_does() -> None:
+    """A closed terminal and `kill` end the kernels, too."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), interrupt)
+
+
+def print_whatever_the_encoding() -> None:
+    """A log on Windows may know no `✓`: better an escape than a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

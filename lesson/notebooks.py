@@ -11,6 +11,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from lesson.options import languages, root_of
+from lesson.show import counted
 from lesson_runner.episode import Episode
 from lesson_runner.notebook import to_notebook
 from lesson_runner.workbench import LessonError, find_lesson
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
         folder = out / language
         written = [write(folder, episode, language, kept) for episode in episodes]
         copy_beside(root / "episodes", folder, COPIED)
-        print(f"{len(written)} notebooks for {language}: {folder}")
+        print(f"{counted(len(written), 'notebook')} for {language}: {folder}")
     # The notebooks link to ../learners/reference.md and the like, as the pages do.
     copy_beside(root, out, ("learners",))
     for notebook in kept:
@@ -62,10 +63,10 @@ def is_changed(file: Path) -> bool:
     """Whether the notebook differs from the one that was written here, or was never ours."""
     try:
         notebook = nbformat.read(file, as_version=4)
-    except (ValueError, nbformat.ValidationError):
-        return True
-    written = notebook.metadata.get("lesson", {}).get("fingerprint")
-    return bool(written != fingerprint(notebook))
+        written = notebook.metadata.get("lesson", {}).get("fingerprint")
+        return bool(written != fingerprint(notebook))
+    except (AttributeError, KeyError, TypeError, ValueError, nbformat.ValidationError):
+        return True  # no notebook, or none that was written here
 
 
 def fingerprint(notebook: NotebookNode) -> str:

@@ -1,6 +1,7 @@
 """Options that several subcommands share."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from lesson_runner.episode import ALIASES, LANGUAGES
@@ -26,3 +27,15 @@ def root_of(given: Path | None, start: Path) -> Path:
             "go into one, or give --root DIR"
         )
     return root
+
+
+def number_from(least: int, most: int = 10**9) -> Callable[[str], int]:
+    """The type of an option that is a number in a range."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            limit = f"from {least} to {most}" if most < 10**9 else f"from {least}"
+            raise argparse.ArgumentTypeError(f"{text!r} is no number {limit}")
+        return int(text)
+
+    return number

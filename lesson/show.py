@@ -58,7 +58,9 @@ def tell_checked(console: Console, checked: Checked) -> None:
     if checked.missing and not checked.failed:
         state = f"not run: {checked.missing}"
     name = f"{checked.episode.path} {checked.language}"
-    console.print(f"{name}: {ran} blocks, {checked.seconds:.1f} s, {state}", markup=False)
+    console.print(
+        f"{name}: {counted(ran, 'block')}, {checked.seconds:.1f} s, {state}", markup=False
+    )
     for result in checked.failed:
         text = report.failure_text(result, checked.episode.text)
         line = result.line or result.block.line
@@ -73,12 +75,13 @@ def tell(console: Console, text: str, path: str, line: int, message: str) -> Non
 
 
 def summarize(console: Console, outcome: Outcome, episodes: Iterable[Episode]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
+    # Eighty columns are enough for the longest name of a page.
+    table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False, padding=0)
     rows = [row for episode in episodes for row in rows_of(episode, outcome)]
     total = [sum(column) for column in zip(*(row.numbers for row in rows), strict=True)]
     table.add_column("page", "together", no_wrap=True)
     table.add_column("language", no_wrap=True)
-    headings = ("blocks run", "outputs checked", "shown as data", "not run")
+    headings = ("blocks\nrun", "outputs\nchecked", "shown\nas data", "not\nrun")
     for heading, number in zip(headings, total or (0, 0, 0, 0), strict=True):
         table.add_column(heading, str(number), justify="right")
     seconds = sum(row.seconds or 0.0 for row in rows)
@@ -93,7 +96,13 @@ def summarize(console: Console, outcome: Outcome, episodes: Iterable[Episode]) -
     if outcome.is_well:
         console.print("All well.")
     else:
-        console.print(f"{len(outcome.problems)} problems in pages, {failed} blocks failed.")
+        problems = counted(len(outcome.problems), "problem")
+        console.print(f"{problems} in pages, {counted(failed, 'block')} failed.")
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 block`, `2 blocks`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 @dataclass(frozen=True)
@@ -116,7 +125,7 @@ def rows_of(episode: Episode, outcome: Outcome) -> Iterator[Row]:
     for name in (*LANGUAGES, RESPONSES, "data"):
         if name in results:
             yield Row(episode.path, name, report.numbers(results[name]), seconds.get(name))
-    if not results:
+    if not results and episode.path.startswith("episodes/"):
         yield Row(episode.path, "no code", (0, 0, 0, 0))
 
 

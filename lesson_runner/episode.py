@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import yaml
+from pygments.lexer import Lexer
 from pygments.lexers import find_lexer_class_by_name
 from pygments.util import ClassNotFound
 
@@ -239,11 +240,20 @@ def is_data_language(language: str) -> bool:
     """Whether a fence of this language shows data: any language that a highlighter knows."""
     if language == "" or language in DATA_LANGUAGES or language.startswith("="):
         return True
+    return _lexer_of(language) is not None and other_name_of(language) is None
+
+
+def other_name_of(language: str) -> str | None:
+    """The language that runs, of which this is a name that we do not use: `py3`, `zsh`, `s`."""
+    lexer = _lexer_of(language)
+    return next((one for one in LANGUAGES if lexer and lexer is _lexer_of(one)), None)
+
+
+def _lexer_of(language: str) -> type[Lexer] | None:
     try:
-        find_lexer_class_by_name(language)
+        return find_lexer_class_by_name(language)
     except ClassNotFound:
-        return False
-    return True
+        return None
 
 
 @dataclass(frozen=True)
@@ -267,6 +277,7 @@ class _Reader:
         self.directives: list[tuple[int, str, str]] = []  # line, name, what it says
         self.places: list[tuple[int, ...]] = []  # of each block: lines that open its containers
         self.adjacent = False  # only shown fences stand between the last block and here
+        self.unknown_above = False  # the last fence was of an unknown language
 
     def problem(self, line: int, message: str) -> None:
         self.problems.append(Problem(self.path, line, message))
@@ -405,6 +416,8 @@ class _Reader:
 
     def read_shown(self, fence: Fence, kind: Literal["output", "error"]) -> None:
         """Attach an `output` or `error` fence to the block before it."""
+        if self.unknown_above:  # what it belongs to has been refused already
+            return
         block = self.last_code_block()
         if block is None:
             self.problem(
@@ -446,9 +459,11 @@ class _Reader:
 
     def unknown_language(self, fence: Fence, language: str) -> None:
         known = [*LANGUAGES, *ALIASES, "output", "error", "json", *DATA_LANGUAGES]
-        near = difflib.get_close_matches(language, known, 1)
+        same = other_name_of(language)
+        near = [same] if same else difflib.get_close_matches(language, known, 1)
         hint = f"did you mean `{near[0]}`?" if near else "use `text` to show it as it is"
         self.problem(fence.line, f"unknown fence language `{language}`: {hint}")
+        self.unknown_above = True
 
     def refuse_swallowed_fence(self, text: Text) -> None:
         """Code that another Markdown reader would run must not be text to this one."""
@@ -473,6 +488,7 @@ class _Reader:
         div = tuple(div.name for div in self.divs)
         tab = next((div.tab for div in reversed(self.divs) if div.tab is not None), None)
         self.blocks.append(replace(block, div=div, tab=tab, fence=fence))
+        self.unknown_above = False
         self.places.append(self.place())
         self.adjacent = block.role != "data"
 

@@ -27,6 +27,8 @@ from lesson_runner.kernels import INSIDE, Kernel, kernel_environment, kernel_man
 from lesson_runner.notebook import to_notebook
 
 TIME_IS_UP = "TimeIsUp"
+PATIENCE = 2.0
+"""Seconds after an interrupt in which a kernel has to stop."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class Failure:
-    """How a block raised. `text` is what an `error` fence shows; `line` is the page's, or 0."""
+    """How a block raised. `text` is what an `error` fence shows; `line` is the page's, or 0.
+
+    `summary` says it in one line where `text` is what programs happened to print.
+    """
 
     name: str
     text: str
     line: int = 0
+    summary: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,8 @@ class _PageClient(NotebookClient):
         self.limits = limits
         self.start_next_cell()
 
+    end_of_flood: "asyncio.Future[None] | None" = None
+
     def start_next_cell(self) -> None:
         self.characters = 0
         self.flooded = False
@@ -98,10 +106,18 @@ class _PageClient(NotebookClient):
             if self.characters > self.limits.characters:
                 self.flooded = True
                 assert isinstance(self.km, AsyncKernelManager)
-                self.interruption = asyncio.ensure_future(self.km.interrupt_kernel())
+                self.end_of_flood = asyncio.ensure_future(self.stop_flood())
         if self.flooded and msg["msg_type"] == "stream":
             return None
         return super().process_message(msg, cell, cell_index)
+
+    async def stop_flood(self) -> None:
+        """Interrupt the kernel; end it if it goes on: R prints on for a long time."""
+        assert isinstance(self.km, AsyncKernelManager)
+        await self.km.interrupt_kernel()
+        await asyncio.sleep(PATIENCE)
+        if self.flooded and not self.reply and self.km.provisioner:
+            await self.km.provisioner.kill()
 
 
 async def execute(
@@ -110,11 +126,12 @@ async def execute(
     root: Path,
     environment: Mapping[str, str],
     limits: Limits,
+    base: Path,
     warm_socket: str = "",
 ) -> Run:
-    """Run the blocks of one page and language in a fresh kernel."""
+    """Run the blocks of one page and language in a fresh kernel, in a new folder in `base`."""
     started = time.perf_counter()
-    folder = Path(tempfile.mkdtemp(prefix="lesson-"))
+    folder = Path(tempfile.mkdtemp(dir=base))
     try:
         async with open_gate() as gate:
             work = prepare_folder(folder, root)
@@ -205,11 +222,16 @@ async def _executions(
             await client.async_execute_cell(cell, index)
         except DeadKernelError:
             ended = f"the kernel died\n{_tail(log)}".rstrip()
+        limit = client.limits.characters
         if client.flooded:
-            ended = f"printed more than {client.limits.characters:,} characters: interrupted"
+            ended = f"printed more than {limit:,} characters: interrupted"
+        elif sum(len(o.get("data", {}).get("text/plain", "")) for o in cell["outputs"]) > limit:
+            ended = f"shows a value of more than {limit:,} characters"
         elif client.reply.get("ename") == TIME_IS_UP:
             ended = f"still running after {client.limits.seconds} s: interrupted"
         seconds = time.perf_counter() - started
+        if client.end_of_flood:
+            client.end_of_flood.cancel()
         execution = _execution(block, cell, client.reply, ended, seconds, tuple(gate.refused))
         yield execution
         if ended or (execution.failure and not block.shows("error")):
@@ -291,8 +313,8 @@ def _failure(
     said = re.findall(rf"^{re.escape(block.path)}: line (\d+): ", stderr, re.MULTILINE)
     line = re.search(r":(\d+)$", traceback.split("\n", 1)[0])
     if name == "ShellExit":
-        return Failure(name, stderr or value, int(said[-1]) if said else 0)
-    return Failure(name, stderr or value, int(line[1]) if line else 0)
+        return Failure(name, stderr or value, int(said[-1]) if said else 0, value)
+    return Failure(name, stderr or value, int(line[1]) if line else 0, value)
 
 
 def _python_line(block: Block, traceback: str) -> int:

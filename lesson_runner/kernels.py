@@ -4,10 +4,12 @@ A kernel sees its own temporary working folder, the environment that it is given
 the caller's, and no network beyond this machine.
 """
 
+import contextlib
 import json
 import os
 import shutil
 import sys
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,13 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
 from lesson_runner.episode import Episode
-from lesson_runner.warm import CAN_FORK, PromptClient, WarmParent
+from lesson_runner.warm import (
+    CAN_FORK,
+    PromptClient,
+    PromptProvisioner,
+    WarmParent,
+    WarmProvisioner,
+)
 
 INSIDE = Path(__file__).parent / "inside"
 WARM_PARENT = INSIDE / "warm_parent.py"
@@ -132,6 +140,24 @@ def kernel_environment(
     }
 
 
+def _own_r_files(folder: Path) -> dict[str, str]:
+    """R's files of the user stay outside: `.Renviron` may hold keys, and would override ours.
+
+    Only where the user's packages lie is taken from there.
+    """
+    lines: list[str] = []
+    theirs = Path(os.environ.get("R_ENVIRON_USER") or Path.home() / ".Renviron")
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        lines = theirs.read_text(encoding="utf-8").splitlines()
+    libraries = [line for line in lines if line.startswith("R_LIBS")]
+    (folder / "Renviron").write_text("\n".join([*libraries, ""]), encoding="utf-8")
+    (folder / "Rprofile").touch()
+    return {
+        "R_ENVIRON_USER": str(folder / "Renviron"),
+        "R_PROFILE_USER": str(folder / "Rprofile"),
+    }
+
+
 def _no_network(folder: Path, base_url: str, gate_port: int) -> dict[str, str]:
     """Variables that point every client which reads them at the gate.
 
@@ -149,12 +175,47 @@ def _no_network(folder: Path, base_url: str, gate_port: int) -> dict[str, str]:
     return {
         "LESSON_ALLOWED_HOST": host,
         **offline_python(),
+        **_own_r_files(folder),
         "CURL_HOME": str(folder),
         "WGETRC": str(folder / "wgetrc"),
         "ALL_PROXY": gate,
         "NO_PROXY": here,
         "no_proxy": here,
     }
+
+
+LONGEST_SOCKET_PATH = 100
+"""Bytes that every system allows for the path of a socket, with some to spare for its end."""
+
+
+def kernel_manager(kernel: Kernel, folder: Path, warm_socket: str = "") -> AsyncKernelManager:
+    """A manager that will start this kernel; its files lie in `folder`.
+
+    `warm_socket` is where a warm parent listens, if there is one.
+    """
+    spec = KernelSpec(
+        argv=list(kernel.argv), display_name=kernel.language, language=kernel.language
+    )
+    manager = AsyncKernelManager(
+        kernel_name=kernel.language,
+        kernel_id=str(uuid.uuid4()),
+        kernel_spec_manager=_OneKernelSpec(spec),
+        connection_file=str(folder / "kernel.json"),
+        client_factory=PromptClient,
+    )
+    made: dict[str, Any] = {"kernel_id": manager.kernel_id, "kernel_spec": spec, "parent": manager}
+    manager.provisioner = (
+        WarmProvisioner(socket_path=warm_socket, **made)
+        if warm_socket
+        else PromptProvisioner(**made)
+    )
+    path = str(folder / "k")
+    # IRkernel knows TCP only. Elsewhere each kernel has a folder of its own: the default path is
+    # shared by all managers of a process.
+    if os.name == "posix" and kernel.language != "r" and len(path) < LONGEST_SOCKET_PATH:
+        manager.transport = "ipc"
+        manager.ip = path
+    return manager
 
 
 class _OneKernelSpec(KernelSpecManager):
@@ -168,36 +229,8 @@ class _OneKernelSpec(KernelSpecManager):
         return self.spec
 
 
-def kernel_manager(kernel: Kernel, folder: Path, warm_socket: str = "") -> AsyncKernelManager:
-    """A manager that will start this kernel; its files lie in `folder`.
-
-    `warm_socket` is where a warm parent listens, if there is one that knows this kernel.
-    """
-    if warm_socket:
-        name, config = "lesson-warm-provisioner", {"socket_path": warm_socket}
-    else:
-        name, config = "lesson-prompt-provisioner", {}
-    spec = KernelSpec(
-        argv=list(kernel.argv),
-        display_name=kernel.language,
-        language=kernel.language,
-        metadata={"kernel_provisioner": {"provisioner_name": name, "config": config}},
-    )
-    manager = AsyncKernelManager(
-        kernel_name=kernel.language,
-        kernel_spec_manager=_OneKernelSpec(spec),
-        connection_file=str(folder / "kernel.json"),
-        client_factory=PromptClient,
-    )
-    if os.name == "posix" and kernel.language != "r":  # IRkernel knows TCP only
-        # A folder of its own: the default path is shared by all managers of a process.
-        manager.transport = "ipc"
-        manager.ip = str(folder / "k")
-    return manager
-
-
 def start_warm_parent(folder: Path) -> WarmParent | None:
-    """A parent for the Python and bash kernels of many pages; None where it could not fork."""
-    if not CAN_FORK:
+    """A parent for the kernels of many pages; None where it could not fork."""
+    if not CAN_FORK or len(str(folder)) > LONGEST_SOCKET_PATH - 10:
         return None
     return WarmParent(folder, WARM_PARENT, passed_on() | offline_python())

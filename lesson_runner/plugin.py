@@ -11,6 +11,7 @@ is imported when there is a page.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 from collections.abc import Callable, Iterator
@@ -34,6 +35,12 @@ NEXT_ITEM = pytest.StashKey["pytest.Item | None"]()
 # Options and fixtures
 
 
+def seconds(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 1")
+    return int(text)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lesson", "code in the pages of a lesson")
     group.addoption(
@@ -44,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--block-timeout",
-        type=int,
+        type=seconds,
         default=60,
         metavar="SECONDS",
         help="time limit of each block of a page (default: %(default)s)",
@@ -79,6 +86,11 @@ def lesson_verification(
     from lesson_runner.execute import Limits
     from lesson_runner.verify import Verification
 
+    if not callable(lesson_environment):
+        raise TypeError(
+            "the fixture lesson_environment must give a function (path, language) → variables, "
+            f"not {lesson_environment!r}"
+        )
     limits = Limits(seconds=pytestconfig.getoption("--block-timeout"))
     running: dict[Path, Verification] = {}
     with contextlib.ExitStack() as stack:
@@ -100,9 +112,10 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> PageFile |
         return None
     defer_iri_grammar()
     from lesson_runner.items import PageFile
-    from lesson_runner.workbench import FOLDERS, find_root
+    from lesson_runner.workbench import find_root, is_page
 
-    in_lesson = file_path.parent.name in FOLDERS and find_root(file_path) == file_path.parent.parent
+    root = find_root(file_path)
+    in_lesson = root is not None and is_page(file_path, root)
     if not in_lesson and file_path not in map(_path_of, parent.config.args):
         return None
     return PageFile.from_parent(parent, path=file_path)

@@ -10,6 +10,7 @@ from lesson_runner.verdict import Result
 
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 MOST_LINES = 40
+MOST_CHARACTERS = 400
 
 
 def printable(text: str) -> str:
@@ -19,7 +20,7 @@ def printable(text: str) -> str:
 
 def failure_text(result: Result, page: str) -> str:
     """`episodes/api-litellm.md:142: message`, the line of code, then what differs."""
-    lines = [f"{result.place}: {result.reason}"]
+    lines = [f"{result.place}: {short(result.reason)}"]
     number = result.line or result.block.line
     source = split_lines(page)
     inside = result.block.line < number <= result.block.line + result.block.source.count("\n")
@@ -27,14 +28,21 @@ def failure_text(result: Result, page: str) -> str:
         number += 1  # the fence itself says nothing: show the first line of code
         inside = True
     if inside and number <= len(source):
-        lines.append(f"    {number} | {source[number - 1].rstrip()}")
+        lines.append(f"    {number} | {short(source[number - 1].rstrip())}")
     detail = result.detail.splitlines()
-    lines += [f"  {line}" for line in detail[:MOST_LINES]]
+    lines += [f"  {short(line)}" for line in detail[:MOST_LINES]]
     if len(detail) > MOST_LINES:
         lines.append(f"  … and {len(detail) - MOST_LINES} lines more")
     where = f" in the tab {result.block.tab}" if result.block.tab else ""
     lines.append(f"  in the {result.block.language} block at line {result.block.line}{where}")
     return printable("\n".join(lines))
+
+
+def short(line: str) -> str:
+    """A line that a terminal, or a log, can show."""
+    if len(line) <= MOST_CHARACTERS:
+        return line
+    return f"{line[:MOST_CHARACTERS]}… ({len(line):,} characters)"
 
 
 def annotation(path: str, line: int, message: str) -> str:
@@ -47,7 +55,7 @@ def annotation(path: str, line: int, message: str) -> str:
         text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
         return text.replace(":", "%3A").replace(",", "%2C") if more else text
 
-    return f"::error file={escape(path, ':,')},line={line}::{escape(printable(message))}"
+    return f"::error file={escape(path, ':,')},line={line}::{escape(printable(short(message)))}"
 
 
 def block_record(result: Result) -> dict[str, Any]:

@@ -99,8 +99,8 @@ def _raised(execution: Execution) -> Failed:
             first = "the block asks for input, and nobody is there to answer"
         if failure.name == "SystemExit":
             rest = "lesson code must not end the session"
-        if execution.block.language == "bash" and "\n" in text:
-            first, rest = text.rsplit("\n", 1)[-1], text
+        if execution.block.language == "bash":
+            first, rest = failure.summary, text if text != failure.summary else ""
         return first or failure.name, failure.line, _refused(execution, rest)
     if _same_last_line(shown.text, text):
         return None
@@ -142,7 +142,12 @@ def _output(execution: Execution) -> Failed:
     if not shown.text.strip() and not normal(execution.output):
         return "the block prints nothing: remove the empty `output` fence", shown.line, ""
     if detail := difference(shown.text, execution.output):
-        return "the block prints something else than the page shows", shown.line, detail
+        reason = "the block prints something else than the page shows"
+        hints = [detail]
+        if plain(execution.printed) != plain(execution.output):
+            hints.append("what the block printed to stderr is not compared")
+        hints.append("if the block is right: lesson check --update writes what it prints")
+        return reason, shown.line, "\n".join(hints)
     return None
 
 

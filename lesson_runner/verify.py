@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lesson_runner.episode import LANGUAGES, Block, Episode
@@ -122,13 +122,26 @@ class Verification:
                 results = tuple(Result(b, "not run", kernel.missing) for b in episode.to_run(part))
                 return Checked(episode, part, results, missing=kernel.missing)
             environment = self.environment(episode.path, part)
-            warm = await self._warm_socket(part)
-            run = await execute(episode, kernel, self.root, environment, self.limits, warm)
-            return Checked(episode, part, results_of_run(episode, part, run), run.seconds)
+            warm = await self._warm_socket()
+            run = await execute(
+                episode, kernel, self.root, environment, self.limits, self._folder, warm
+            )
+            results = tuple(map(self._with_figure, results_of_run(episode, part, run)))
+            return Checked(episode, part, results, run.seconds)
 
-    async def _warm_socket(self, language: str) -> str:
-        """Where to have a kernel forked; empty for R, and where nothing forks."""
-        if language == "r" or self._warm is None or not await self._warm.ready(self.limits.start):
+    def _with_figure(self, result: Result) -> Result:
+        """A block may draw, and the page show nothing: where the file was never written."""
+        figure = result.block.figure
+        if result.outcome != "passed" or figure is None:
+            return result
+        if (self.root / result.block.path).parent.joinpath(figure.source).is_file():
+            return result
+        reason = f"the page shows {figure.source}, which does not exist: --update writes it"
+        return replace(result, outcome="failed", reason=reason, line=figure.line)
+
+    async def _warm_socket(self) -> str:
+        """Where to have a kernel forked; empty where nothing forks."""
+        if self._warm is None or not await self._warm.ready(self.limits.start):
             return ""
         return self._warm.socket_path
 

@@ -2,8 +2,7 @@
 
 A *provisioner* is what a `KernelManager` asks for a process. `WarmProvisioner` has it forked from
 a parent that is ready (`inside/warm_parent.py`); `PromptProvisioner` starts a process as usual.
-Both return from `kill` when the process is gone, so that nobody polls for it. jupyter_client
-finds them through the entry points that pyproject.toml names.
+Both return from `kill` when the process is gone, so that nobody polls for it.
 """
 
 import asyncio
@@ -66,8 +65,7 @@ class ForkedProcess:
         self, path: str, cmd: list[str], env: Mapping[str, str], cwd: str, log: int
     ) -> None:
         self.returncode: int | None = None
-        # The parent has the script of the command in memory; the interpreter is its own.
-        request = {"argv": cmd[1:], "env": dict(env), "cwd": cwd}
+        request = {"argv": cmd, "env": dict(env), "cwd": cwd}
         body = json.dumps(request).encode()
         self.connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.connection.connect(path)
@@ -106,9 +104,13 @@ class ForkedProcess:
 
 
 class WarmParent:
-    """The parent process. It gets ready while the first page is read."""
+    """The parent process. It gets ready while the first page is read.
+
+    `folder` is its own: it removes it at its end, with the folders of all kernels in it.
+    """
 
     def __init__(self, folder: Path, script: Path, environment: Mapping[str, str]) -> None:
+        self.folder = folder
         self.socket_path = str(folder / "warm")
         self.log = (folder / "warm.log").open("wb")
         self.process = subprocess.Popen(

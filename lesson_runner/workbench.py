@@ -9,6 +9,8 @@ from lesson_runner.episode import Episode, Problem, read_episode
 
 FOLDERS = ("episodes", "learners", "instructors", "profiles")
 SUFFIXES = (".md", ".Rmd")
+NO_PAGES = ("README.md", "CONTRIBUTING.md")
+"""At the top level, where the Workbench makes a page of every other Markdown file."""
 
 
 class LessonError(Exception):
@@ -39,6 +41,9 @@ class Lesson:
             line = error.object[: error.start].count(b"\n") + 1
             problem = Problem(path, line, "this is not UTF-8: save the page as UTF-8")
             return Episode(path, path, "", (), (), (problem,))
+        except OSError as error:
+            problem = Problem(path, 1, f"cannot be read: {error.strerror}")
+            return Episode(path, path, "", (), (), (problem,))
         return read_episode(path, text)
 
 
@@ -52,33 +57,50 @@ def find_root(start: Path) -> Path | None:
     return next((folder for folder in (start, *start.parents) if is_lesson(folder)), None)
 
 
+def is_page(file: Path, root: Path) -> bool:
+    """Whether the Workbench makes a page of the lesson from this file."""
+    if file.suffix not in SUFFIXES:
+        return False
+    if file.parent == root:
+        return file.name not in NO_PAGES
+    return file.parent.parent == root and file.parent.name in FOLDERS
+
+
 def find_lesson(root: Path, pages: list[Path] | None = None) -> Lesson:
     """The lesson at `root`, or only the given pages of it. Raises `LessonError`."""
     root = root.resolve()
     if pages:
-        for page in pages:
-            if not page.is_file():
-                raise LessonError(f"no such page: {page}")
-            if page.suffix not in SUFFIXES:
-                raise LessonError(f"{page} is no page: give a .md or .Rmd file")
-        return Lesson(root, tuple(dict.fromkeys(page.resolve() for page in pages)))
+        return Lesson(root, tuple(dict.fromkeys(_given_page(page, root) for page in pages)))
     if not root.is_dir():
         raise LessonError(f"no such folder: {root}")
     if not (root / "episodes").is_dir():
         raise LessonError(f"{root} is no lesson: it has no folder `episodes`; give --root DIR")
     listed, problems = _listed(root)
-    found = [page for folder in FOLDERS for page in _pages_in(root / folder)]
+    folders = [*(root / name for name in FOLDERS), root]
+    found = [page for folder in folders for page in _pages_in(folder, root)]
     ordered = [page for page in dict.fromkeys(listed) if page in found]
     ordered += [page for page in found if page not in ordered]
     # Every episode of the list comes first, as in the lesson's own menu.
-    ordered.sort(key=lambda page: FOLDERS.index(page.parent.name))
+    ordered.sort(key=lambda page: folders.index(page.parent))
     return Lesson(root, tuple(ordered), tuple(problems))
 
 
-def _pages_in(folder: Path) -> list[Path]:
+def _given_page(page: Path, root: Path) -> Path:
+    """A page as it was named in the call: from the current folder, or from the root."""
+    file = page if page.exists() or page.is_absolute() else root / page
+    if file.is_dir():
+        raise LessonError(f"{page} is a folder: name its pages, or the lesson with --root")
+    if not file.is_file():
+        raise LessonError(f"no such page: {page}")
+    if file.suffix not in SUFFIXES:
+        raise LessonError(f"{page} is no page: give a .md or .Rmd file")
+    return file.resolve()
+
+
+def _pages_in(folder: Path, root: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(page for page in folder.iterdir() if page.suffix in SUFFIXES and page.is_file())
+    return sorted(file for file in folder.iterdir() if is_page(file, root) and file.is_file())
 
 
 def _listed(root: Path) -> tuple[list[Path], list[Problem]]:
@@ -99,7 +121,12 @@ def _listed(root: Path) -> tuple[list[Path], list[Problem]]:
     pages: list[Path] = []
     problems: list[Problem] = []
     for key, value in document.value if isinstance(document, yaml.MappingNode) else []:
-        if key.value not in FOLDERS or not isinstance(value, yaml.SequenceNode):
+        if key.value not in FOLDERS:
+            continue
+        if not isinstance(value, yaml.SequenceNode):
+            if value.value:
+                message = f"`{key.value}` is no list: write each page on a line with `- `"
+                problems.append(Problem("config.yaml", key.start_mark.line + 1, message))
             continue
         for node in value.value:
             page = root / key.value / str(node.value)

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -83,7 +84,7 @@ def test_check_reports_every_block(lesson: Path, capsys: pytest.CaptureFixture[s
         34: ("text", "shown", ""),
     }
     out = capsys.readouterr().out
-    assert "episodes/topics.md python: 1 blocks" in out
+    assert "episodes/topics.md python: 1 block," in out
     assert "not run: it installs packages\n    episodes/topics.md:30" in out
     assert "All well." in out
     assert "\x1b" not in out
@@ -129,6 +130,8 @@ def test_a_problem_in_a_page_is_exit_status_1(
     [
         (["check", "episodes/none.md"], "no such page: episodes/none.md"),
         (["check", "--root", "nowhere"], "no such folder"),
+        (["check", "episodes"], "is a folder"),
+        (["notebooks", "--out", "config.yaml"], "config.yaml"),
         (["check", "--parse-only", "--update"], "give one"),
         (["proxy", "--config", "none.yaml"], "none.yaml"),
     ],
@@ -140,7 +143,46 @@ def test_a_wrong_call_is_exit_status_2_with_the_reason(
     assert says in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["check", "--language", "perl"], ["teach-me"], []])
+def test_a_report_never_replaces_a_page(lesson: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`lesson check --json PAGE` reads as if --json took no file."""
+    assert main(["check", "--json", "episodes/topics.md"]) == 2
+    assert "--json writes its report into episodes/topics.md" in capsys.readouterr().err
+    assert (lesson / "episodes" / "topics.md").read_text() == PAGE
+    assert main(["check", "--json", "nowhere/report.json"]) == 2
+    assert "no folder" in capsys.readouterr().err
+
+
+def test_a_termination_signal_ends_the_kernels(lesson: Path) -> None:
+    (lesson / "episodes" / "topics.md").write_text("```bash\nsleep 600\n```\n")
+    with subprocess.Popen(
+        [sys.executable, "-m", "lesson.main", "check"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+    ) as running:
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+        for _ in range(200):
+            if children.exists() and children.read_text():
+                break
+            time.sleep(0.05)
+        time.sleep(1)
+        running.terminate()
+        _, errors = running.communicate(timeout=20)
+    assert running.returncode == 130
+    assert errors.strip() == "lesson: stopped"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", "--language", "perl"],
+        ["check", "--block-timeout", "0"],
+        ["proxy", "--port", "99999"],
+        ["teach-me"],
+        [],
+    ],
+)
 def test_arguments_that_do_not_exist_are_exit_status_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
@@ -227,7 +269,7 @@ def test_watch_checks_a_page_again_when_it_is_saved(lesson: Path) -> None:
     assert [line for line in before if line.startswith("episodes/")][:2] == [
         line for line in before if line.endswith("ok\n")
     ]
-    assert after[0].startswith("episodes/topics.md python: 1 blocks")
+    assert after[0].startswith("episodes/topics.md python: 1 block,")
     assert after[1].startswith("episodes/topics.md:13: the block prints something else")
     assert "other.md" not in rest
     assert watching.returncode == 0

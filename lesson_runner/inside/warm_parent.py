@@ -1,18 +1,23 @@
 """A process that has imported what every kernel imports, and forks one kernel for each request.
 
 It has no threads and no sockets of ZMQ, so that a fork is as fresh as a new process: no name, no
-module's state, no random seed of one kernel is seen by another. A request is a length, a JSON
-object (`argv`, `env`, `cwd`) and, beside it, a descriptor for the kernel's own messages.
-The answer is the process id; when the kernel ends, its exit status follows on the same connection.
-The parent ends, with all its kernels, when its standard input does.
+module's state, no random seed of one kernel is seen by another. Kernels of other languages are
+executed after the fork, so that they, too, are children of this process.
+
+A request is a length, a JSON object (`argv`, `env`, `cwd`) and, beside it, a descriptor for the
+kernel's own messages. The answer is the process id; when the kernel ends, its exit status follows
+on the same connection. What a kernel leaves behind is ended with it. The parent ends, with all its
+kernels and their folder, when its standard input does: also when the runner is killed.
 """
 
 import contextlib
+import ctypes
 import gc
 import json
 import os
 import random
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -32,6 +37,7 @@ import bash_kernel
 import python_kernel
 import requests  # noqa: F401 - every page imports it
 
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2), Linux 3.4
 KERNELS = {"python_kernel.py": python_kernel.main, "bash_kernel.py": bash_kernel.main}
 
 
@@ -44,7 +50,9 @@ def serve(path: str) -> None:
     os.set_blocking(wake_write, False)
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    running: dict[int, socket.socket] = {}
+    # Whatever a kernel starts and leaves behind becomes a child of this process.
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    running: dict[int, Kernel] = {}
     gc.collect()
     gc.freeze()  # objects of the parent are never looked at again, so their pages stay shared
     while True:
@@ -57,34 +65,68 @@ def serve(path: str) -> None:
             start(connection, listener, running)
         if sys.stdin.fileno() in ready:
             break
-    for pid in running:
+    for pid, kernel in running.items():
+        kill_group(pid)
+        kill_left_behind(kernel)
+    shutil.rmtree(os.path.dirname(path), ignore_errors=True)
+
+
+class Kernel:
+    """The connection on which its end is reported, and what tells its processes from others'."""
+
+    def __init__(self, connection: socket.socket, page: str) -> None:
+        self.connection = connection
+        self.mark = f"LESSON_PAGE={page}".encode()
+
+
+def report_ended(running: dict[int, Kernel]) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            if pid in running:
+                kernel = running.pop(pid)
+                kill_group(pid)
+                kill_left_behind(kernel)
+                with contextlib.suppress(OSError):  # nobody may wait for it any more
+                    code = os.waitstatus_to_exitcode(status)
+                    kernel.connection.sendall(struct.pack("!i", code))
+                kernel.connection.close()
+
+
+def kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 
 
-def report_ended(running: dict[int, socket.socket]) -> None:
-    for pid in list(running):
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            connection = running.pop(pid)
-            with contextlib.suppress(OSError):  # nobody may wait for it any more
-                connection.sendall(struct.pack("!i", os.waitstatus_to_exitcode(status)))
-            connection.close()
+def kill_left_behind(kernel: Kernel) -> None:
+    """Processes that the kernel put into groups of their own. They have its environment."""
+    me = os.getpid()
+    with open(f"/proc/{me}/task/{me}/children") as children:
+        pids = [int(pid) for pid in children.read().split()]
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/environ", "rb") as environ:
+                is_its_own = kernel.mark in environ.read().split(b"\0")
+            if is_its_own:
+                os.kill(pid, signal.SIGKILL)
 
 
-def start(
-    connection: socket.socket, listener: socket.socket, running: dict[int, socket.socket]
-) -> None:
+def start(connection: socket.socket, listener: socket.socket, running: dict[int, Kernel]) -> None:
     head, descriptors, _, _ = socket.recv_fds(connection, 4, 1)
     length = struct.unpack("!I", head)[0]
     body = b""
     while len(body) < length:
         body += connection.recv(length - len(body))
     (log,) = descriptors
+    request = json.loads(body)
     pid = os.fork()
     if pid == 0:
-        become_kernel(json.loads(body), log, [listener, connection, *running.values()])
+        others = [kernel.connection for kernel in running.values()]
+        become_kernel(request, log, [listener, connection, *others])
     os.close(log)
-    running[pid] = connection
+    running[pid] = Kernel(connection, request["env"]["LESSON_PAGE"])
     connection.sendall(struct.pack("!i", pid))
 
 
@@ -102,16 +144,20 @@ def become_kernel(request: dict[str, Any], log: int, sockets: list[socket.socket
     os.closerange(3, 65536)
     os.environ.clear()
     os.environ.update(request["env"])
-    time.tzset()
     os.chdir(request["cwd"])
-    random.seed()
-    sys.path[0] = ""
-    sys.argv = request["argv"]
-    for name in ("bash_kernel", "python_kernel"):
-        del sys.modules[name]  # nothing that a page could import
+    program, script, *arguments = request["argv"]
     status = 1
     try:
-        KERNELS[os.path.basename(sys.argv[0])](sys.argv[1:])
+        if os.path.basename(script) not in KERNELS:
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, programs expect it
+            os.execvp(program, request["argv"])
+        time.tzset()
+        random.seed()
+        sys.path[0] = ""
+        sys.argv = [script, *arguments]
+        for name in ("bash_kernel", "python_kernel"):
+            del sys.modules[name]  # nothing that a page could import
+        KERNELS[os.path.basename(script)](arguments)
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 0

@@ -82,8 +82,9 @@ def test_a_block_whose_status_is_not_0_fails(made_lesson: MadeLesson) -> None:
 def test_messages_of_the_shell_name_the_page_and_its_line(made_lesson: MadeLesson) -> None:
     (failure,) = made_lesson.failures("Text.\n\n```bash\necho one\nno-such-command\n```\n", "bash")
     assert failure.startswith(
-        "episodes/page.md:5: episodes/page.md: line 5: no-such-command: command not found\n"
-        "    5 | no-such-command"
+        "episodes/page.md:5: exit status 127\n"
+        "    5 | no-such-command\n"
+        "  episodes/page.md: line 5: no-such-command: command not found\n"
     )
 
 

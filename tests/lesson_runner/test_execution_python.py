@@ -1,5 +1,7 @@
 """Python blocks in real kernels: what passes, what fails, and what a failure says."""
 
+import base64
+
 from conftest import MadeLesson  # type: ignore[attr-defined]
 
 
@@ -49,6 +51,7 @@ def test_another_output_fails_at_the_line_of_the_fence_with_a_difference(
                 "   1",
                 "  -3",
                 "  +2",
+                "  if the block is right: lesson check --update writes what it prints",
                 "  in the python block at line 3",
             ]
         )
@@ -342,6 +345,12 @@ def test_the_block_that_shows_a_plot_must_draw_one(made_lesson: MadeLesson) -> N
 
         ![A dot](fig/dot.png)
         """
+    (missing,) = made_lesson.failures(page.format(dot=DOT, last="display(dot)"))
+    assert missing.startswith(
+        "episodes/page.md:8: the page shows fig/dot.png, which does not exist: --update writes it"
+    )
+    (made_lesson.root / "episodes" / "fig").mkdir()
+    (made_lesson.root / "episodes" / "fig" / "dot.png").write_bytes(base64.b64decode(DOT))
     assert made_lesson.failures(page.format(dot=DOT, last="display(dot)")) == []
     (failure,) = made_lesson.failures(page.format(dot=DOT, last="dot = None"))
     expected = "episodes/page.md:8: the page shows fig/dot.png, but the block drew no plot"

@@ -12,6 +12,8 @@ def outcomes(checked: object) -> list[tuple[int, str]]:
 
 
 def test_outputs_errors_and_plots(made_lesson: MadeLesson) -> None:
+    (made_lesson.root / "episodes" / "fig").mkdir()
+    (made_lesson.root / "episodes" / "fig" / "line.png").touch()
     checked = made_lesson.check(
         """\
         ```r

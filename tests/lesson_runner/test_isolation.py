@@ -76,6 +76,33 @@ def test_folder_and_environment(
     )
 
 
+def test_files_that_r_reads_for_its_user_stay_outside(
+    made_lesson: MadeLesson,
+    r_kernel: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The setup page has R users write both variables into `.Renviron`: it must not win."""
+    libraries = tmp_path / "library"
+    libraries.mkdir()
+    (tmp_path / ".Renviron").write_text(
+        f"LITELLM_API_KEY=sk-of-the-user\nMY_OWN=secret\nR_LIBS_USER={libraries}\n"
+    )
+    (tmp_path / ".Rprofile").write_text("options(digits = 3)\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    page = f"""
+        ```r
+        cat(Sys.getenv("LITELLM_API_KEY"), Sys.getenv("MY_OWN", "unset"), getOption("digits"))
+        "{libraries}" %in% .libPaths()
+        ```
+        ```output
+        sk-1 unset 7
+        [1] TRUE
+        ```
+        """
+    assert not made_lesson.check(page, "r", environment=ENVIRONMENT).failed
+
+
 @pytest.mark.parametrize(
     ("language", "code", "says"),
     [

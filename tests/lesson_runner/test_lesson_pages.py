@@ -70,7 +70,29 @@ def test_listed_file_that_is_no_page_is_a_problem(root: Path, name: str) -> None
     ]
 
 
-@pytest.mark.parametrize("text", ["", "- a list\n", "episodes:\n", "episodes: all\n"])
+def test_a_list_that_is_none_is_a_problem(root: Path) -> None:
+    configure(root, "title: A\nepisodes: a-first.Rmd\n")
+    assert [str(problem) for problem in find_lesson(root).problems] == [
+        "config.yaml:2: `episodes` is no list: write each page on a line with `- `"
+    ]
+
+
+def test_pages_at_the_top_level_come_last_without_readme_and_contributing(root: Path) -> None:
+    for name in ("index.md", "README.md", "CONTRIBUTING.md", "links.md", "notes.txt"):
+        (root / name).touch()
+    lesson = find_lesson(root)
+    assert [page.name for page in lesson.pages][-2:] == ["index.md", "links.md"]
+    assert not {"README.md", "CONTRIBUTING.md", "notes.txt"} & {p.name for p in lesson.pages}
+
+
+def test_a_page_is_named_from_the_current_folder_or_from_the_root(root: Path) -> None:
+    page = root / "episodes" / "a-first.Rmd"
+    assert find_lesson(root, [Path("episodes/a-first.Rmd")]).pages == (page,)
+    with pytest.raises(LessonError, match="is a folder: name its pages"):
+        find_lesson(root, [root / "episodes"])
+
+
+@pytest.mark.parametrize("text", ["", "- a list\n", "episodes:\n"])
 def test_configuration_may_list_nothing(root: Path, text: str) -> None:
     configure(root, text)
     lesson = find_lesson(root)

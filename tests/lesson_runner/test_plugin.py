@@ -219,6 +219,35 @@ def test_a_conftest_gives_the_environment_page_by_page(lesson: pytest.Pytester) 
     lesson.runpytest("episodes/keys.md").assert_outcomes(passed=2)
 
 
+def test_the_environment_must_be_a_function(lesson: pytest.Pytester) -> None:
+    lesson.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def lesson_environment():
+            return {"LITELLM_API_KEY": "key"}
+        """
+    )
+    result = lesson.runpytest("-k", "bash")
+    result.assert_outcomes(errors=1, deselected=2)
+    result.stdout.fnmatch_lines(["*must give a function (path, language) → variables*"])
+
+
+@pytest.mark.parametrize("limit", ["0", "-3", "soon"])
+def test_a_time_limit_is_a_number_of_seconds(lesson: pytest.Pytester, limit: str) -> None:
+    result = lesson.runpytest(f"--block-timeout={limit}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*{limit!r} is no number of seconds from 1*"])
+
+
+def test_a_page_at_the_top_level_of_a_lesson_is_collected(lesson: pytest.Pytester) -> None:
+    lesson.makefile(".md", index=BAD, README=BAD)
+    result = lesson.runpytest("--collect-only", "-q")
+    result.stdout.fnmatch_lines(["index.md::python"])
+    result.stdout.no_fnmatch_line("README.md*")
+
+
 def test_the_repository_is_unchanged_by_a_run(lesson: pytest.Pytester) -> None:
     write(lesson, "writes.md", "```bash\necho x > new.txt; mkdir -p episodes\n```\n")
     before = files(lesson.path)

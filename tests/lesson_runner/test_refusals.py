@@ -400,3 +400,20 @@ def test_problems_come_in_the_order_of_their_lines() -> None:
     page = "---\ntitle: [\n---\n\n```pyton\n```\n\nText <!-- response: GET /x -->\n\n```rr\n```\n"
     lines = [problem.line for problem in read_episode("page.md", page).problems]
     assert lines == [2, 5, 8, 10]
+
+
+@pytest.mark.parametrize(
+    ("language", "known"), [("py3", "python"), ("s", "r"), ("zsh", "bash"), ("ksh", "bash")]
+)
+def test_other_names_of_languages_that_run_are_refused_not_shown_as_data(
+    language: str, known: str
+) -> None:
+    assert problems(f"```{language}\n1\n```\n") == [
+        f"page.md:1: unknown fence language `{language}`: did you mean `{known}`?"
+    ]
+
+
+def test_the_output_of_a_misspelt_block_is_not_refused_as_well() -> None:
+    assert problems("```pyton\n1\n```\n\n```output\n1\n```\n") == [
+        "page.md:1: unknown fence language `pyton`: did you mean `python`?"
+    ]

@@ -96,7 +96,15 @@ def test_kernels_start_as_usual_where_the_parent_does_not(
 
 def test_the_parent_and_its_kernels_end_with_the_runner(made_lesson: MadeLesson) -> None:
     """Also when the runner is killed and can clean up nothing."""
-    page = made_lesson.page("```python\nimport time\ntime.sleep(600)\n```\n")
+    page = "```python\nimport time\ntime.sleep(600)\n```\n"
+    below = asyncio.run(kill_in_the_middle(made_lesson, page, "python"))
+    assert len(below) == 2
+    assert [pid for pid in below if is_running(pid)] == []
+
+
+async def kill_in_the_middle(made_lesson: MadeLesson, text: str, language: str) -> list[int]:
+    """The processes below a runner that was killed while a page ran."""
+    page = made_lesson.page(text)
     script = f"""
 import time
 from pathlib import Path
@@ -105,29 +113,61 @@ from lesson_runner.workbench import Lesson
 root = Path({str(made_lesson.root)!r})
 episode = Lesson(root, ()).read(Path({str(page)!r}))
 with Verification(root, lambda *_: {{}}) as running:
-    running.start(episode, "python")
+    running.start(episode, {language!r})
     time.sleep(600)
 """
+    runner = await asyncio.create_subprocess_exec(sys.executable, "-c", script)
+    below: list[int] = []
+    for _ in range(400):
+        below = descendants(runner.pid)
+        if len(below) == 2:
+            break
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)
+    os.kill(runner.pid, signal.SIGKILL)
+    await runner.wait()
+    for _ in range(100):
+        if not any(map(is_running, below)):
+            break
+        await asyncio.sleep(0.05)
+    return below
 
-    async def kill_in_the_middle() -> list[int]:
-        runner = await asyncio.create_subprocess_exec(sys.executable, "-c", script)
-        for _ in range(400):
-            below = descendants(runner.pid)
-            if len(below) == 2:
-                break
-            await asyncio.sleep(0.05)
-        await asyncio.sleep(0.5)
-        os.kill(runner.pid, signal.SIGKILL)
-        await runner.wait()
-        for _ in range(100):
-            if not any(map(is_running, below)):
-                break
-            await asyncio.sleep(0.05)
-        return below
 
-    below = asyncio.run(kill_in_the_middle())
+def test_what_a_block_leaves_behind_ends_with_its_kernel(
+    made_lesson: MadeLesson, tmp_path: Path
+) -> None:
+    """Also where it made a session of its own, which no signal to the kernel's group reaches."""
+    file = tmp_path / "pids"
+    page = f"""\
+        ```bash
+        setsid sleep 600 > /dev/null 2>&1 &
+        (setsid sleep 600 > /dev/null 2>&1 &)
+        sleep 0.2
+        pgrep -f "^sleep 600" > {file}
+        ```
+        """
+    (checked,) = check_together(made_lesson, page)
+    assert not checked.failed
+    pids = [int(pid) for pid in file.read_text().split()]
+    assert len(pids) >= 2
+    assert [pid for pid in pids if is_running(pid)] == []
+
+
+@pytest.mark.usefixtures("r_kernel")
+def test_a_kernel_of_r_ends_with_a_runner_that_is_killed(made_lesson: MadeLesson) -> None:
+    below = asyncio.run(kill_in_the_middle(made_lesson, "```r\nSys.sleep(600)\n```\n", "r"))
     assert len(below) == 2
     assert [pid for pid in below if is_running(pid)] == []
+
+
+def test_kernels_run_below_a_long_path_of_temporary_files(
+    made_lesson: MadeLesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path of a socket has about 100 bytes; TCP takes its place."""
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    assert made_lesson.failures("```python\n1 + 1\n```\n```output\n2\n```\n") == []
 
 
 def descendants(pid: int) -> list[int]:
