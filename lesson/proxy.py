@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from lesson.options import number_from
 from lesson_runner.workbench import LessonError
 from mock_proxy import config, server
 
@@ -14,7 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, default=config.PRACTICE_CONFIG, help="a file in LiteLLM's own format"
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=4000, help="4000 is LiteLLM's own")
+    parser.add_argument(
+        "--port", type=number_from(0, 65535), default=4000, help="4000 is LiteLLM's own"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
