@@ -40,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def call(arguments: Sequence[str] | None) -> int:
     # Imported here, so that Ctrl-C is met while they are, too.
+    if (arguments or sys.argv[1:])[:1] == ["check"]:
+        from lesson_runner.parent import start_early
+
+        start_early()
     from lesson_runner.deferred import defer_iri_grammar
 
     defer_iri_grammar()  # before anything brings jsonschema

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
@@ -23,8 +24,9 @@ from nbformat import NotebookNode
 from lesson_runner.compare import plain
 from lesson_runner.episode import Block, Episode
 from lesson_runner.gate import Gate, open_gate
-from lesson_runner.kernels import INSIDE, Kernel, kernel_environment, kernel_manager, prepare_folder
+from lesson_runner.kernels import Kernel, kernel_environment, kernel_manager, prepare_folder
 from lesson_runner.notebook import to_notebook
+from lesson_runner.parent import INSIDE
 
 TIME_IS_UP = "TimeIsUp"
 PATIENCE = 2.0
@@ -127,6 +129,7 @@ async def execute(
     environment: Mapping[str, str],
     limits: Limits,
     base: Path,
+    context: zmq.asyncio.Context,
     warm_socket: str = "",
 ) -> Run:
     """Run the blocks of one page and language in a fresh kernel, in a new folder in `base`."""
@@ -136,7 +139,7 @@ async def execute(
         async with open_gate() as gate:
             work = prepare_folder(folder, root)
             env = kernel_environment(folder, episode, kernel.language, environment, gate.port)
-            manager = kernel_manager(kernel, folder, warm_socket)
+            manager = kernel_manager(kernel, folder, context, warm_socket)
             language = kernel.language
             run = await _execute_in(folder, work, env, episode, language, manager, limits, gate)
     finally:

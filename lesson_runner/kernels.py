@@ -16,46 +16,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import zmq
+import zmq.asyncio
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
 from lesson_runner.episode import Episode
-from lesson_runner.warm import (
-    CAN_FORK,
-    PromptClient,
-    PromptProvisioner,
-    WarmParent,
-    WarmProvisioner,
-)
-
-INSIDE = Path(__file__).parent / "inside"
-WARM_PARENT = INSIDE / "warm_parent.py"
-
-# What programs need to start and to find their libraries, certificates and locale. Everything
-# else of the caller's environment stays outside, whatever it is called: a list of secrets'
-# names would never be complete.
-PASSED_ON = {
-    *(
-        "PATH",
-        "HOME",
-        "USER",
-        "LOGNAME",
-        "SHELL",
-        "LANG",
-        "LANGUAGE",
-        "TZ",
-        "TMPDIR",
-        "TMP",
-        "TEMP",
-    ),
-    *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "VIRTUAL_ENV"),
-    *("CONDA_PREFIX", "CONDA_DEFAULT_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE"),
-    *("REQUESTS_CA_BUNDLE", "R_HOME", "R_LIBS", "R_LIBS_USER", "R_LIBS_SITE", "R_PROFILE"),
-    *("R_ENVIRON", "R_SHARE_DIR", "R_INCLUDE_DIR", "R_DOC_DIR", "FONTCONFIG_PATH"),
-    *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE", "HOMEDRIVE"),
-    *("HOMEPATH", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES", "PROGRAMFILES(X86)"),
-    *("NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE", "OS"),
-}
+from lesson_runner.parent import INSIDE, LONGEST_SOCKET_PATH, offline_python, passed_on
+from lesson_runner.warm import PromptClient, PromptProvisioner, WarmProvisioner
 
 HOW_TO_INSTALL = {
     "r": 'install R, then in R `install.packages("IRkernel")` and `IRkernel::installspec()`',
@@ -108,15 +76,6 @@ def prepare_folder(folder: Path, root: Path) -> Path:
         if (root / "episodes" / name).is_dir():
             shutil.copytree(root / "episodes" / name, work / name)
     return work
-
-
-def passed_on() -> dict[str, str]:
-    """The part of the caller's environment that every kernel sees."""
-    return {k: v for k, v in os.environ.items() if k.upper() in PASSED_ON or k.startswith("LC_")}
-
-
-def offline_python() -> dict[str, str]:
-    return {"PYTHONPATH": str(INSIDE / "offline")}
 
 
 def kernel_environment(
@@ -184,11 +143,17 @@ def _no_network(folder: Path, base_url: str, gate_port: int) -> dict[str, str]:
     }
 
 
-LONGEST_SOCKET_PATH = 100
-"""Bytes that every system allows for the path of a socket, with some to spare for its end."""
+def messaging() -> zmq.asyncio.Context:
+    """What all kernels of a process talk through."""
+    context = zmq.asyncio.Context()
+    # Clients connect before their kernel listens; by default ZMQ tries again after 100 ms.
+    context.setsockopt(zmq.RECONNECT_IVL, 2)
+    return context
 
 
-def kernel_manager(kernel: Kernel, folder: Path, warm_socket: str = "") -> AsyncKernelManager:
+def kernel_manager(
+    kernel: Kernel, folder: Path, context: zmq.asyncio.Context, warm_socket: str = ""
+) -> AsyncKernelManager:
     """A manager that will start this kernel; its files lie in `folder`.
 
     `warm_socket` is where a warm parent listens, if there is one.
@@ -202,6 +167,7 @@ def kernel_manager(kernel: Kernel, folder: Path, warm_socket: str = "") -> Async
         kernel_spec_manager=_OneKernelSpec(spec),
         connection_file=str(folder / "kernel.json"),
         client_factory=PromptClient,
+        context=context,
     )
     made: dict[str, Any] = {"kernel_id": manager.kernel_id, "kernel_spec": spec, "parent": manager}
     manager.provisioner = (
@@ -227,10 +193,3 @@ class _OneKernelSpec(KernelSpecManager):
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         return self.spec
-
-
-def start_warm_parent(folder: Path) -> WarmParent | None:
-    """A parent for the kernels of many pages; None where it could not fork."""
-    if not CAN_FORK or len(str(folder)) > LONGEST_SOCKET_PATH - 10:
-        return None
-    return WarmParent(folder, WARM_PARENT, passed_on() | offline_python())

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lesson_runner.deferred import defer_iri_grammar
+from lesson_runner.parent import start_early
 
 if TYPE_CHECKING:
     from lesson_runner.items import PageFile
@@ -110,6 +111,8 @@ def lesson_verification(
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> PageFile | None:
     if file_path.suffix not in (".md", ".Rmd"):
         return None
+    if not parent.config.option.collectonly:
+        start_early()
     defer_iri_grammar()
     from lesson_runner.items import PageFile
     from lesson_runner.workbench import find_root, is_page

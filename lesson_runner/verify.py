@@ -6,16 +6,16 @@ Whoever reports in order starts all (or the next few) and then waits for each in
 import asyncio
 import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lesson_runner import parent
 from lesson_runner.episode import LANGUAGES, Block, Episode
 from lesson_runner.execute import Limits, execute
-from lesson_runner.kernels import Kernel, find_kernel, start_warm_parent
+from lesson_runner.kernels import Kernel, find_kernel, messaging
 from lesson_runner.responses import check_response
 from lesson_runner.verdict import Result, results_of_run
 
@@ -76,7 +76,7 @@ class Verification:
         self.environment = environment
         self.limits = limits or Limits()
         self.kernels: dict[str, Kernel] = {}
-        self._jobs = jobs or max(2, os.cpu_count() or 1)
+        self._jobs = jobs or (os.cpu_count() or 1) + 1  # kernels also wait, for start and end
         self._started: dict[tuple[str, str], tuple[Episode, Future[Checked]]] = {}
 
     def __enter__(self) -> "Verification":
@@ -84,8 +84,8 @@ class Verification:
         self._turn = asyncio.Semaphore(self._jobs)
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="lesson")
         self._thread.start()
-        self._folder = Path(tempfile.mkdtemp(prefix="lesson-"))
-        self._warm = start_warm_parent(self._folder)
+        self._context = messaging()
+        self._folder, self._warm = parent.take()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -94,6 +94,7 @@ class Verification:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        self._context.destroy(linger=0)
         if self._warm:
             self._warm.close()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -124,7 +125,14 @@ class Verification:
             environment = self.environment(episode.path, part)
             warm = await self._warm_socket()
             run = await execute(
-                episode, kernel, self.root, environment, self.limits, self._folder, warm
+                episode,
+                kernel,
+                self.root,
+                environment,
+                self.limits,
+                self._folder,
+                self._context,
+                warm,
             )
             results = tuple(map(self._with_figure, results_of_run(episode, part, run)))
             return Checked(episode, part, results, run.seconds)
@@ -141,9 +149,12 @@ class Verification:
 
     async def _warm_socket(self) -> str:
         """Where to have a kernel forked; empty where nothing forks."""
-        if self._warm is None or not await self._warm.ready(self.limits.start):
-            return ""
-        return self._warm.socket_path
+        while self._warm and not self._warm.is_ready():
+            if self._warm.has_ended():
+                self._warm.close()
+                self._warm = None
+            await asyncio.sleep(0.005)
+        return self._warm.socket_path if self._warm else ""
 
     async def _check_responses(self, episode: Episode) -> Checked:
         environment = self.environment(episode.path, RESPONSES)

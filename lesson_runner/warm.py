@@ -13,20 +13,14 @@ import queue
 import signal
 import socket
 import struct
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
-from traitlets import Unicode
-
-CAN_FORK = sys.platform == "linux"
-"""macOS has `fork`, but its system libraries may crash in a process that was forked so."""
+from traitlets import Unicode, default
 
 
 class PromptProvisioner(LocalProvisioner):
@@ -103,41 +97,6 @@ class ForkedProcess:
         self.send_signal(signal.SIGTERM)
 
 
-class WarmParent:
-    """The parent process. It gets ready while the first page is read.
-
-    `folder` is its own: it removes it at its end, with the folders of all kernels in it.
-    """
-
-    def __init__(self, folder: Path, script: Path, environment: Mapping[str, str]) -> None:
-        self.folder = folder
-        self.socket_path = str(folder / "warm")
-        self.log = (folder / "warm.log").open("wb")
-        self.process = subprocess.Popen(
-            [sys.executable, str(script), self.socket_path],
-            stdin=subprocess.PIPE,
-            stdout=self.log,
-            stderr=self.log,
-            env=dict(environment),
-            start_new_session=True,  # Ctrl-C is for the runner
-        )
-
-    async def ready(self, seconds: float) -> bool:
-        """Whether it listens; False if it ended instead, or takes too long."""
-        deadline = time.monotonic() + seconds
-        while not Path(self.socket_path).exists():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                return False
-            await asyncio.sleep(0.005)
-        return True
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
-        self.log.close()
-
-
 class PromptClient(AsyncKernelClient):
     """A client that sees at once when its kernel is ready.
 
@@ -145,6 +104,11 @@ class PromptClient(AsyncKernelClient):
     one of our requests: then IOPub is connected. Any of them counts, or else kernels that start
     under load would never be found ready.
     """
+
+    @default("context")
+    def _of_the_manager(self) -> Any:
+        assert self.parent is not None
+        return self.parent.context
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         deadline = time.monotonic() + (timeout or float("inf"))

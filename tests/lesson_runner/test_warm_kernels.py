@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from conftest import MadeLesson  # type: ignore[attr-defined]
+from lesson_runner.parent import CAN_FORK
 from lesson_runner.verify import Checked, Verification
-from lesson_runner.warm import CAN_FORK
 from lesson_runner.workbench import Lesson
 
 pytestmark = pytest.mark.skipif(not CAN_FORK, reason="kernels are forked on Linux only")
@@ -80,7 +80,7 @@ def test_a_crash_harms_no_other_kernel(made_lesson: MadeLesson) -> None:
 def test_kernels_start_as_usual_where_nothing_forks(
     made_lesson: MadeLesson, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lesson_runner.kernels.CAN_FORK", False)
+    monkeypatch.setattr("lesson_runner.parent.CAN_FORK", False)
     assert made_lesson.failures("```python\n1 + 1\n```\n```output\n2\n```\n") == []
     assert made_lesson.failures("```bash\necho 2\n```\n```output\n2\n```\n", "bash") == []
 
@@ -90,7 +90,7 @@ def test_kernels_start_as_usual_where_the_parent_does_not(
 ) -> None:
     broken = tmp_path / "warm_parent.py"
     broken.write_text("raise SystemExit(3)\n")
-    monkeypatch.setattr("lesson_runner.kernels.WARM_PARENT", broken)
+    monkeypatch.setattr("lesson_runner.parent.WARM_PARENT", broken)
     assert made_lesson.failures("```python\n1 + 1\n```\n```output\n2\n```\n") == []
 
 

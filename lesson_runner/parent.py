@@ -1,0 +1,118 @@
+"""The warm parent of kernels, as a process of the runner's. Light to import, so that it starts
+first and gets ready while everything else is imported."""
+
+import atexit
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+INSIDE = Path(__file__).parent / "inside"
+WARM_PARENT = INSIDE / "warm_parent.py"
+
+CAN_FORK = sys.platform == "linux"
+"""macOS has `fork`, but its system libraries may crash in a process that was forked so."""
+
+LONGEST_SOCKET_PATH = 100
+"""Bytes that every system allows for the path of a socket, with some to spare for its end."""
+
+# What programs need to start and to find their libraries, certificates and locale. Everything
+# else of the caller's environment stays outside, whatever it is called: a list of secrets'
+# names would never be complete.
+PASSED_ON = {
+    *(
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TMPDIR",
+        "TMP",
+        "TEMP",
+    ),
+    *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "VIRTUAL_ENV"),
+    *("CONDA_PREFIX", "CONDA_DEFAULT_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE"),
+    *("REQUESTS_CA_BUNDLE", "R_HOME", "R_LIBS", "R_LIBS_USER", "R_LIBS_SITE", "R_PROFILE"),
+    *("R_ENVIRON", "R_SHARE_DIR", "R_INCLUDE_DIR", "R_DOC_DIR", "FONTCONFIG_PATH"),
+    *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE", "HOMEDRIVE"),
+    *("HOMEPATH", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES", "PROGRAMFILES(X86)"),
+    *("NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE", "OS"),
+}
+
+
+def passed_on() -> dict[str, str]:
+    """The part of the caller's environment that every kernel sees."""
+    return {k: v for k, v in os.environ.items() if k.upper() in PASSED_ON or k.startswith("LC_")}
+
+
+def offline_python() -> dict[str, str]:
+    """What keeps every Python process on this machine: see `inside/offline/sitecustomize.py`."""
+    return {"PYTHONPATH": str(INSIDE / "offline")}
+
+
+class WarmParent:
+    """The process, and the folder in which it listens and kernels have their files.
+
+    It ends with the runner, whatever ends that, and removes the folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.socket_path = str(folder / "warm")
+        with (folder / "warm.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(WARM_PARENT), self.socket_path],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=passed_on() | offline_python(),
+                start_new_session=True,  # Ctrl-C is for the runner
+            )
+
+    def is_ready(self) -> bool:
+        return Path(self.socket_path).exists()
+
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def start_warm_parent(folder: Path) -> WarmParent | None:
+    """A parent for the kernels of many pages; None where it could not fork."""
+    if not CAN_FORK or len(str(folder)) > LONGEST_SOCKET_PATH - 10:
+        return None
+    return WarmParent(folder)
+
+
+_early: list[tuple[Path, WarmParent | None]] = []
+
+
+def start_early() -> None:
+    """Have a parent ready for the next `take`."""
+    if CAN_FORK and not _early:
+        _early.append(_start())
+
+
+def take() -> tuple[Path, WarmParent | None]:
+    """A folder for kernels, and the parent that listens in it."""
+    return _early.pop() if _early else _start()
+
+
+@atexit.register
+def _close_what_nobody_took() -> None:
+    for _, warm in _early:
+        if warm:
+            warm.close()
+
+
+def _start() -> tuple[Path, WarmParent | None]:
+    folder = Path(tempfile.mkdtemp(prefix="lesson-"))
+    return folder, start_warm_parent(folder)
