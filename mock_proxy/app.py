@@ -15,7 +15,7 @@ from .auth import Caller, enter
 from .calls import Proxy
 from .config import ProxyConfig
 from .keys import KeyStore
-from .middleware import GZip, SecurityHeaders
+from .middleware import GZip, RequestSize, SecurityHeaders
 from .wire import JSON, Detail, ProxyError
 
 Answer = Callable[[Request, Proxy, Caller], Awaitable[Response]]
@@ -50,6 +50,7 @@ def create_app(config: ProxyConfig, keys: KeyStore) -> FastAPI:
     )
     app.add_middleware(SecurityHeaders)
     app.add_middleware(GZip)
+    app.add_middleware(RequestSize)
     return app
 
 

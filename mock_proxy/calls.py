@@ -223,15 +223,20 @@ def ruled_reply(call: Call) -> Reply:
     first, varies = _which_time(call)
     stop = body.get("stop")
     stop = [mark for mark in (stop if isinstance(stop, list) else [stop]) if isinstance(mark, str)]
-    choices = []
-    for i in range(1 if n is None else max(0, int(n))):
-        conversation = answers.read(body["messages"], first + i if varies else 1)
-        choices.append(_choice(call, conversation, stop))
+    wanted = 1 if n is None else max(0, int(n))
+    different = wanted if varies else min(1, wanted)
+    choices = [
+        _choice(call, answers.read(body["messages"], first + i), stop) for i in range(different)
+    ]
+    if not varies:
+        choices *= wanted
     completion = sum(
         tokens.count(choice.text or "")
         + sum(tokens.count(made["function"]["arguments"]) for made in choice.tool_calls)
-        for choice in choices
+        for choice in choices[:different]
     )
+    if not varies:
+        completion *= wanted
     return Reply(tuple(choices), tokens.count_messages(body["messages"]), completion)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -77,6 +78,8 @@ class ProxyConfig:
 
     models: tuple[Model, ...]
     master_key: str | None = None
+    master_key_from: str = "the configuration"
+    """Where the master key stands, in words: who starts the proxy is told this, not the key."""
     path: Path | None = None
 
     def names(self) -> list[str]:
@@ -101,14 +104,15 @@ class ProxyConfig:
         return None
 
 
-def load(path: Path) -> ProxyConfig:
+def load(path: Path, environment: Mapping[str, str] | None = None) -> ProxyConfig:
     """Read a LiteLLM configuration file.
 
-    Values written ``os.environ/NAME`` come from the environment; a variable that is not
-    set counts as not given. Raises ConfigError, with file and line, for a file that
-    LiteLLM could not use either.
+    Values written ``os.environ/NAME`` come from the environment, or from ``environment`` if it
+    is given; a variable that is not set counts as not given. Raises ConfigError, with file and
+    line, for a file that LiteLLM could not use either.
     """
     path = Path(path)
+    environment = os.environ if environment is None else environment
     data, lines = _read(path)
     if not isinstance(data, dict):
         raise ConfigError(path, 1, "this is not a mapping.", "Start it with 'model_list:'.")
@@ -129,14 +133,23 @@ def load(path: Path) -> ProxyConfig:
             "'general_settings' is not a mapping.",
             "Write 'general_settings:' and indent 'master_key: …' below it.",
         )
+    key, key_from = _master_key(path, lines, general, environment)
     return ProxyConfig(
-        models=tuple(_model(path, lines, i, entry) for i, entry in enumerate(entries)),
-        master_key=_master_key(path, lines, general),
+        models=tuple(_model(path, lines, i, entry, environment) for i, entry in enumerate(entries)),
+        master_key=key,
+        master_key_from=key_from,
         path=path,
     )
 
 
-def _model(path: Path, lines: Lines, index: int, entry: Any) -> Model:
+def practice() -> ProxyConfig:
+    """The lesson's own configuration, whatever the environment holds: no caller's key is in it."""
+    return load(PRACTICE_CONFIG, {})
+
+
+def _model(
+    path: Path, lines: Lines, index: int, entry: Any, environment: Mapping[str, str]
+) -> Model:
     at = ("model_list", index)
     example = "Write '- model_name: gpt-4' and below it 'litellm_params: {model: openai/gpt-4}'."
     if not isinstance(entry, dict):
@@ -160,31 +173,40 @@ def _model(path: Path, lines: Lines, index: int, entry: Any) -> Model:
             f"'model_info' of the model '{name}' is not a mapping.",
             "Write 'model_info: {mode: chat}', or leave it out.",
         )
-    return Model(name, _resolve(params), _resolve(info))
+    return Model(name, _resolve(params, environment), _resolve(info, environment))
 
 
-def _master_key(path: Path, lines: Lines, general: dict[str, Any]) -> str | None:
-    key = _resolve(general.get("master_key")) or os.environ.get("LITELLM_MASTER_KEY")
-    if key is None:
-        return None
+def _master_key(
+    path: Path, lines: Lines, general: dict[str, Any], environment: Mapping[str, str]
+) -> tuple[str | None, str]:
+    """The master key, if there is one, and where it stands."""
+    entry = general.get("master_key")
+    key, key_from = _resolve(entry, environment), f"'master_key' in {path}"
+    if isinstance(entry, str) and entry.startswith(ENVIRONMENT_PREFIX):
+        key_from = f"the environment variable {entry[len(ENVIRONMENT_PREFIX) :]}"
+    if not key:
+        key = environment.get("LITELLM_MASTER_KEY")
+        key_from = "the environment variable LITELLM_MASTER_KEY"
+    if not key:
+        return None, key_from
     if not isinstance(key, str) or not key.startswith("sk-"):
         raise ConfigError(
             path,
             lines.get(("general_settings", "master_key")),
-            "the master key does not start with 'sk-'.",
+            f"the master key (from {key_from}) does not start with 'sk-'.",
             "Begin it with 'sk-', as LiteLLM asks of every key.",
         )
-    return key
+    return key, key_from
 
 
-def _resolve(value: Any) -> Any:
+def _resolve(value: Any, environment: Mapping[str, str]) -> Any:
     """The value with every ``os.environ/NAME`` in it replaced."""
     if isinstance(value, str) and value.startswith(ENVIRONMENT_PREFIX):
-        return os.environ.get(value[len(ENVIRONMENT_PREFIX) :])
+        return environment.get(value[len(ENVIRONMENT_PREFIX) :])
     if isinstance(value, dict):
-        return {key: _resolve(item) for key, item in value.items()}
+        return {key: _resolve(item, environment) for key, item in value.items()}
     if isinstance(value, list):
-        return [_resolve(item) for item in value]
+        return [_resolve(item, environment) for item in value]
     return value
 
 

@@ -18,12 +18,8 @@ simple rules**, and nothing that you send leaves this machine.
 2. Open a route, press **Try it out**, then **Execute**.
 """
 
-SWAGGER_UI = {
-    "defaultModelsExpandDepth": -1,
-    "displayRequestDuration": True,
-    "persistAuthorization": True,
-    "tryItOutEnabled": True,
-}
+SWAGGER_UI = {"tagsSorter": "alpha"}
+"""What LiteLLM 1.106.2 sets; so Try it out must be pressed, as there."""
 
 TAGS = [
     {"name": "health", "description": "Does the proxy run? No key is needed."},

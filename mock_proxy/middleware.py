@@ -7,6 +7,8 @@ import gzip
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .wire import JSON
+
 SECURITY_HEADERS = (
     ("x-frame-options", "DENY"),
     ("content-security-policy", "frame-ancestors 'none'"),
@@ -14,6 +16,47 @@ SECURITY_HEADERS = (
 )
 SMALLEST_GZIP = 500
 """Bytes; smaller bodies are sent as they are (LiteLLM 1.106.2)."""
+
+
+LARGEST_BODY_MB = 50
+"""LiteLLM itself knows a limit only with a licence (``max_request_size_mb``)."""
+
+
+class TooLarge(Exception):
+    """A body that goes on beyond the limit."""
+
+
+class RequestSize:
+    """Refuse bodies above ``LARGEST_BODY_MB``, with the words of LiteLLM 1.106.2 for its own limit.
+
+    A body is refused unread where its length is announced; else it is counted as it arrives.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limit, received = LARGEST_BODY_MB * 1024 * 1024, 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise TooLarge
+            return message
+
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "")
+        try:
+            if announced.isdecimal() and int(announced) > limit:
+                raise TooLarge
+            await self.app(scope, counted, send)
+        except TooLarge:
+            problem = f"Request size is too large. Max size is {LARGEST_BODY_MB} MB"
+            await JSON({"error": problem}, 413)(scope, receive, send)
 
 
 class SecurityHeaders:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import itertools
 import secrets
@@ -17,12 +18,21 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from . import keys
 from .app import create_app
-from .config import PRACTICE_CONFIG, PRACTICE_KEY, ProxyConfig, load
+from .config import PRACTICE_KEY, ProxyConfig, practice
 from .wire import NoMapping
+
+GRACE = 1.0
+"""Seconds that answers on their way have when the proxy in the foreground stops."""
+
+SLOWEST_CLIENT = 60.0
+"""Seconds for a whole request to arrive, and to read on in an answer that waits for its reader.
+A client that is slower loses its connection."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +59,11 @@ class RunningProxy:
 def running(
     config: ProxyConfig | None = None, *, host: str = "127.0.0.1", port: int = 0
 ) -> Iterator[RunningProxy]:
-    """A proxy in a thread of this process; port 0 takes a free one."""
-    config = config or load(PRACTICE_CONFIG)
+    """A proxy in a thread of this process; port 0 takes a free one.
+
+    Without a configuration it serves the lesson's own, and reads no key of the environment.
+    """
+    config = config or practice()
     store = key_store(config, host)
     with _listen(host, port) as listener:
         server = _Server(_settings(config, store))
@@ -61,8 +74,7 @@ def running(
                 if not thread.is_alive():
                     raise RuntimeError("the practice proxy stopped while it started")
                 time.sleep(0.001)
-            address = f"[{host}]" if ":" in host else host
-            url = f"http://{address}:{listener.getsockname()[1]}"
+            url = _url(host, listener.getsockname()[1])
             yield RunningProxy(url, store.master_key, store)
         finally:
             server.stop()
@@ -70,7 +82,10 @@ def running(
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn looks every 100 ms whether to stop, and then waits; this one stops at once."""
+    """Uvicorn looks every 100 ms whether to stop, and then waits; this one stops at once.
+
+    It also says nothing of requests that it cuts off as it stops: nothing is wrong.
+    """
 
     async def main_loop(self) -> None:
         self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
@@ -81,11 +96,18 @@ class _Server(uvicorn.Server):
                 await asyncio.wait_for(self._stopped.wait(), 0.1)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close all connections, whatever they are about; uvicorn's own waits 100 ms more."""
+        """Close all connections: in the foreground those with an answer on its way a bit later."""
         for server in self.servers:
             server.close()
-        for connection in list(self.server_state.connections):
+        state, deadline = self.server_state, time.monotonic() + GRACE
+        for connection in list(state.connections):
             connection.shutdown()
+        while state.tasks and not self.force_exit and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        for connection in list(state.connections):
+            connection.transport.abort()
+        for task in list(state.tasks):
+            task.cancel()
         await asyncio.sleep(0.001)  # connections close in the loop's next rounds
 
     def stop(self) -> None:
@@ -110,22 +132,58 @@ def serve(config: ProxyConfig, host: str, port: int, state: Path | None = None) 
             print(error, file=sys.stderr)
             return 1
         except OSError as error:
-            print(
-                f"Cannot listen on {host}:{port} ({error.strerror}). "
-                "Is another proxy still running? Stop it, or name another --port.",
-                file=sys.stderr,
-            )
+            problem = f"Cannot listen on {host}:{port} ({error.strerror})."
+            print(problem, _way_out(error), file=sys.stderr)
             return 1
         store = key_store(config, host, keeper)
-        address = f"[{host}]" if ":" in host else host
-        url = f"http://{address}:{listener.getsockname()[1]}"
-        print(f"The practice proxy answers at {url}")
-        print(f"  key:         {store.master_key}")
-        print(f"  Swagger UI:  {url}/")
-        print("Press Ctrl-C to stop it.", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(_settings(config, store)).run([listener])
+            _announce(config, store, host, listener.getsockname()[1])
+            _Server(_settings(config, store)).run([listener])
     return 0
+
+
+def _announce(config: ProxyConfig, store: keys.KeyStore, host: str, port: int) -> None:
+    """Say where the proxy is and with which key; a key that somebody gave is named, not shown."""
+    url, *others = [_url(address, port) for address in addresses(host)]
+    given, key_from = config.master_key is not None, config.master_key_from
+    print(f"The practice proxy answers at {url}")
+    if others:
+        print(f"  for others:  {'  or  '.join(others)}")
+    print(f"  key:         {f'yours, from {key_from}' if given else store.master_key}")
+    print(f"  Swagger UI:  {url}/")
+    print("Press Ctrl-C to stop it.", flush=True)
+
+
+def addresses(host: str) -> list[str]:
+    """Where clients reach a proxy that listens on ``host``; this machine's own way first.
+
+    ``0.0.0.0`` and ``::`` mean all addresses of a machine, and are themselves none.
+    """
+    if host not in ("", "0.0.0.0", "::"):
+        return [host]
+    found = ["127.0.0.1", socket.gethostname()]
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
+        # Sends nothing: asks which of its addresses this machine would take on the way out
+        # (192.0.2.1 is for documentation, RFC 5737).
+        route.connect(("192.0.2.1", 9))
+        found.insert(1, route.getsockname()[0])
+    return list(dict.fromkeys(found))
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _way_out(error: OSError) -> str:
+    """What helps against an address that cannot be listened on."""
+    if error.errno == errno.EADDRINUSE:
+        return "Is another proxy still running? Stop it, or name another --port."
+    if error.errno == errno.EACCES:
+        return "Name another --port: those below 1024 are for administrators."
+    return (
+        "Is this an address of this machine? --host 127.0.0.1 is for this machine alone, "
+        "--host 0.0.0.0 for others, too."
+    )
 
 
 def key_store(config: ProxyConfig, host: str, keeper: keys.Keeper | None = None) -> keys.KeyStore:
@@ -159,9 +217,10 @@ def _settings(config: ProxyConfig, store: keys.KeyStore) -> uvicorn.Config:
     app = create_app(config, store)
 
     async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
-        # Starlette answers such a body with a 500, outside of all middleware, as LiteLLM's
-        # does, and raises the error again for the log; but nothing is wrong here.
-        with contextlib.suppress(NoMapping):
+        # Starlette answers NoMapping with a 500, outside of all middleware, as LiteLLM's does,
+        # and raises it again for the log; but nothing is wrong here. Nor is it where a client
+        # leaves before its request is complete, or where the proxy stops.
+        with contextlib.suppress(NoMapping, ClientDisconnect, asyncio.CancelledError):
             await app(scope, receive, send)
 
     return uvicorn.Config(
@@ -171,8 +230,47 @@ def _settings(config: ProxyConfig, store: keys.KeyStore) -> uvicorn.Config:
         server_header=False,
         lifespan="off",
         ws="none",
-        timeout_graceful_shutdown=1,
+        http=_Protocol,
     )
+
+
+class _Protocol(HttpToolsProtocol):
+    """Uvicorn's, with a limit for slow clients: its own counts between requests only."""
+
+    _waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._wait()
+
+    def on_message_complete(self) -> None:
+        self._wait_no_more()
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()  # the client does not read
+        self._wait()
+
+    def resume_writing(self) -> None:
+        self._wait_no_more()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wait_no_more()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        """Give the client its time, and then up."""
+        self._wait_no_more()
+        self._waiting = self.loop.call_later(SLOWEST_CLIENT, self.transport.abort)
+
+    def _wait_no_more(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mock_proxy.config import PRACTICE_CONFIG, ConfigError, load
+from mock_proxy.config import PRACTICE_CONFIG, PRACTICE_KEY, ConfigError, load, practice
+from mock_proxy.server import running
 
 GOOD = """\
 model_list:
@@ -51,8 +52,28 @@ def test_master_key_comes_from_the_environment(tmp_path, monkeypatch):
     assert load(write(tmp_path, without)).master_key == "sk-from-environment"
 
 
+def test_who_gave_the_master_key_is_told_where_it_stands(tmp_path, monkeypatch):
+    file = write(tmp_path, GOOD)
+    assert load(file).master_key_from == f"'master_key' in {file}"
+    monkeypatch.setenv("COURSE_KEY", "sk-course")
+    config = load(write(tmp_path, GOOD.replace("sk-ours", "os.environ/COURSE_KEY")))
+    assert config.master_key == "sk-course"
+    assert config.master_key_from == "the environment variable COURSE_KEY"
+    monkeypatch.setenv("LITELLM_MASTER_KEY", "foo")
+    with pytest.raises(ConfigError, match=r"from the environment variable LITELLM_MASTER_KEY\) do"):
+        load(PRACTICE_CONFIG)
+
+
 def test_practice_configuration_names_no_key():
     assert load(PRACTICE_CONFIG).master_key is None
+
+
+@pytest.mark.parametrize("key", ["foo", "sk-real"])
+def test_pages_run_without_the_callers_master_key(monkeypatch, key):
+    monkeypatch.setenv("LITELLM_MASTER_KEY", key)
+    assert practice().master_key is None
+    with running() as proxy:
+        assert proxy.master_key == PRACTICE_KEY
 
 
 def test_model_id_is_litellms(tmp_path):

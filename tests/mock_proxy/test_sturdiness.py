@@ -1,5 +1,6 @@
 """Strange requests, clients that leave, many at once: the proxy goes on."""
 
+import contextlib
 import json
 import random
 import socket
@@ -9,6 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from proxy_client import Client
+
+from mock_proxy import server
+from mock_proxy.middleware import LARGEST_BODY_MB
 
 ROUTES = [
     "/chat/completions",
@@ -84,6 +88,77 @@ def test_prompts_that_are_hard_on_patterns_are_answered_quickly(client):
         started = time.perf_counter()
         assert client.ask(f"One of: {text}").status_code == 200
         assert time.perf_counter() - started < 2
+
+
+def test_bodies_that_are_too_large_are_refused_with_litellms_words(proxy):
+    client = Client(proxy.url)
+    chunk = b" " * 1024 * 1024
+
+    def chunks():  # of no announced length
+        yield from [chunk] * (LARGEST_BODY_MB + 2)
+
+    for body in (chunk * (LARGEST_BODY_MB + 1), chunks()):
+        response = client.post("/chat/completions", data=body)
+        assert response.status_code == 413
+        problem = f"Request size is too large. Max size is {LARGEST_BODY_MB} MB"
+        assert response.json() == {"error": problem}
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the other side has ended the connection; waits for up to 5 s."""
+    connection.settimeout(5)
+    with contextlib.suppress(ConnectionError):
+        while connection.recv(1 << 16):
+            pass
+    return True
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"POST /chat/completions HTTP/1.1\r\nHo",
+        b"POST /chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+    ],
+)
+def test_clients_that_send_too_slowly_lose_their_connection(monkeypatch, capfd, sent):
+    monkeypatch.setattr(server, "SLOWEST_CLIENT", 0.2)
+    with server.running() as proxy:
+        address = urlsplit(proxy.url)
+        with socket.create_connection((address.hostname, address.port)) as connection:
+            connection.sendall(sent)
+            assert is_closed(connection)
+        assert Client(proxy.url, proxy.master_key).get("/models").status_code == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_client_that_does_not_read_loses_its_connection(monkeypatch, capfd):
+    monkeypatch.setattr(server, "SLOWEST_CLIENT", 0.3)
+    with server.running() as proxy:
+        key = proxy.new_key(max_parallel_requests=1)
+        address = urlsplit(proxy.url)
+        text = "What is life? " * 20_000
+        body = json.dumps({"model": "gpt-4o-mini", "n": 128, "stream": True} | asking(text))
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect((address.hostname, address.port))
+            connection.sendall(
+                f"POST /chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
+            )
+            client = Client(proxy.url, key)
+            statuses = set()
+            for _ in range(100):
+                statuses.add(client.ask("Hello").status_code)
+                if statuses == {429, 200}:
+                    break
+                time.sleep(0.1)
+            assert statuses == {429, 200}
+    assert capfd.readouterr().err == ""
+
+
+def asking(text: str) -> dict[str, object]:
+    return {"messages": [{"role": "user", "content": text}]}
 
 
 def test_clients_that_leave_free_their_place(proxy):
