@@ -4,9 +4,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+LITELLM := .venv-litellm/bin/litellm
 
 .DEFAULT_GOAL := lesson
-.PHONY: lesson test clean
+.PHONY: lesson test contract contract-environment clean
 
 ## Run every block of every page, print the table, and write the notebooks.
 lesson: $(INSTALLED)
@@ -17,8 +18,15 @@ lesson: $(INSTALLED)
 test: $(INSTALLED)-for-tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+## The same requests to the mock proxy and to a real LiteLLM, and the client libraries people use.
+contract: contract-environment
+	LITELLM_COMMAND="$(CURDIR)/$(LITELLM)" $(BIN)/python -m pytest $(PYTEST_ARGS) \
+	  tests/mock_proxy/test_against_litellm.py tests/mock_proxy/test_clients.py
+
+contract-environment: $(INSTALLED)-for-clients $(LITELLM)-installed
+
 clean:
-	rm -rf .venv notebooks
+	rm -rf .venv .venv-litellm notebooks
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -32,4 +40,16 @@ $(INSTALLED): requirements.txt pyproject.toml | .venv/bin/python
 
 $(INSTALLED)-for-tests: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+$(INSTALLED)-for-clients: $(INSTALLED)-for-tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,clients]'
+	@touch $@
+
+# LiteLLM needs other versions of what the lesson needs, so it has an environment of its own.
+# Without prisma it answers a missing key with a 500.
+$(LITELLM)-installed:
+	$(PYTHON) -m venv .venv-litellm
+	.venv-litellm/bin/python -m pip install --quiet --disable-pip-version-check \
+	  'litellm[proxy]==1.106.2' prisma==0.15.0
 	@touch $@

@@ -1,11 +1,8 @@
 """The same requests to the mock and to a real LiteLLM, started here with the same file.
 
-Set LITELLM_COMMAND to the `litellm` of a virtual environment of its own, made with
-
-    pip install 'litellm[proxy]==1.106.2' prisma==0.15.0
-
-Without it these tests are skipped. LiteLLM runs without a database here, and so knows no
-virtual keys; those are compared with the recording.
+`make contract` installs a LiteLLM in a virtual environment of its own, names its command in
+LITELLM_COMMAND, and runs these tests; without it they are skipped. LiteLLM runs without a database
+here, and so knows no virtual keys; those are compared with the recording.
 """
 
 import os

@@ -1,11 +1,18 @@
-"""Client libraries that people use work unchanged. Those that are not installed are skipped."""
+"""Client libraries that people use work unchanged.
 
+Those that are not installed are skipped, but not where LITELLM_COMMAND asks for the whole contract:
+`make contract` installs them.
+"""
+
+import importlib
 import json
 import math
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 from contract import DATA
@@ -14,6 +21,13 @@ from mock_proxy.config import load
 from mock_proxy.server import running
 
 HELLO = [{"role": "user", "content": "Say hello."}]
+LITELLM_COMMAND = os.environ.get("LITELLM_COMMAND")
+
+
+def library(name: str) -> ModuleType:
+    if LITELLM_COMMAND is not None:
+        return importlib.import_module(name)
+    return pytest.importorskip(name, reason=f"{name} is not installed: see `make contract`")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +45,7 @@ def failing_proxy():
 
 @pytest.fixture
 def openai():
-    return pytest.importorskip("openai", reason="the openai client is not installed")
+    return library("openai")
 
 
 @pytest.fixture
@@ -132,7 +146,7 @@ def test_openai_raises_the_recorded_class(openai, failing_proxy, case):
 
 @pytest.fixture
 def anthropic():
-    return pytest.importorskip("anthropic", reason="the anthropic client is not installed")
+    return library("anthropic")
 
 
 def test_anthropic_asks_and_streams(anthropic, proxy):
@@ -155,7 +169,7 @@ def test_anthropic_raises_on_an_unknown_model(anthropic, proxy):
 
 
 def test_llm_command_prompts(proxy, tmp_path):
-    pytest.importorskip("llm", reason="the llm command is not installed")
+    library("llm")
     models = [
         {
             "model_id": "practice",
@@ -191,3 +205,112 @@ def test_curl_asks(proxy):
     command = [curl, "-s", "--compressed", address, "-H", key, "-H", json_type, "-d", body]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     assert json.loads(done.stdout)["choices"][0]["message"]["content"] == "Hello!"
+
+
+# --- litellm as a client ----------------------------------------------------------------------
+
+LITELLM_AS_CLIENT = """\
+import json, sys
+import litellm
+
+url, key = sys.argv[1:]
+hello = [{"role": "user", "content": "Say hello."}]
+one = {"api_base": url, "api_key": key}
+answer = litellm.completion("litellm_proxy/gpt-4o-mini", hello, **one)
+stream = litellm.completion("litellm_proxy/gpt-4o-mini", hello, stream=True, **one)
+pieces = [chunk.choices[0].delta.content or "" for chunk in stream]
+vectors = litellm.embedding("litellm_proxy/text-embedding-ada-002", ["Heat"], **one)
+try:
+    litellm.completion("litellm_proxy/nope", hello, num_retries=0, **one)
+except litellm.BadRequestError as error:
+    refused = type(error).__name__
+said = [answer.choices[0].message.content, "".join(pieces), len(vectors.data[0]["embedding"])]
+print(json.dumps([*said, refused]))
+"""
+
+
+def test_litellm_is_a_client_too(proxy):
+    """With the LiteLLM that the mock is compared with: too heavy to install for this alone."""
+    if LITELLM_COMMAND is None:
+        pytest.skip("LITELLM_COMMAND names no LiteLLM: see `make contract`")
+    python = Path(LITELLM_COMMAND).with_name("python")
+    done = subprocess.run(
+        [python, "-c", LITELLM_AS_CLIENT, proxy.url, proxy.new_key()],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said == ["Hello!", "Hello!", 1536, "BadRequestError"]
+
+
+# --- httr2, from R ----------------------------------------------------------------------------
+
+HTTR2 = """\
+library(httr2)
+
+ask <- function(path, body, key) {
+  request(Sys.getenv("LITELLM_BASE_URL")) |>
+    req_url_path_append(path) |>
+    req_auth_bearer_token(key) |>
+    req_body_json(body, auto_unbox = TRUE) |>
+    req_error(body = function(response) resp_body_json(response)$error$message)
+}
+key <- Sys.getenv("LITELLM_API_KEY")
+hello <- list(model = "gpt-4o-mini", messages = list(list(role = "user", content = "Say hello.")))
+
+answer <- ask("chat/completions", hello, key) |> req_perform()
+cat(resp_body_json(answer)$choices[[1]]$message$content, "\n")
+cat(resp_header(answer, "x-litellm-response-cost") > 0, "\n")
+
+texts <- list(model = "text-embedding-ada-002", input = list("Heat", "Waves"))
+vectors <- ask("embeddings", texts, key) |> req_perform() |> resp_body_json()
+cat(length(vectors$data), length(vectors$data[[1]]$embedding), "\n")
+
+pieces <- character()
+keep <- function(bytes) {
+  pieces <<- c(pieces, rawToChar(bytes))
+  TRUE
+}
+ask("chat/completions", c(hello, stream = TRUE), key) |> req_stream(keep)
+cat(grepl("[DONE]", paste(pieces, collapse = ""), fixed = TRUE), "\n")
+
+tryCatch(
+  ask("chat/completions", hello, "sk-unknown") |> req_perform(),
+  httr2_http_401 = function(error) cat(conditionMessage(error), "\n")
+)
+"""
+
+
+def test_httr2_asks_embeds_streams_and_tells_errors(proxy, tmp_path, pytestconfig):
+    required = "r" in pytestconfig.getoption("--require-languages").split(",")
+    rscript = shutil.which("Rscript")
+    has_httr2 = (
+        rscript
+        and not subprocess.run(
+            [rscript, "-e", "quit(status = !requireNamespace('httr2', quietly = TRUE))"],
+            capture_output=True,
+            timeout=60,
+            check=False,
+        ).returncode
+    )
+    if not has_httr2:
+        assert not required, "R with httr2 is required and not installed"
+        pytest.skip("R with httr2 is not installed")
+    file = tmp_path / "ask.R"
+    file.write_text(HTTR2, encoding="utf-8")
+    done = subprocess.run(
+        [str(rscript), str(file)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LITELLM_BASE_URL": proxy.url, "LITELLM_API_KEY": proxy.new_key()},
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = [line.strip() for line in done.stdout.splitlines()]
+    assert said[:4] == ["Hello!", "TRUE", "2 1536", "TRUE"]
+    assert "Invalid proxy server token passed" in " ".join(said[4:])
