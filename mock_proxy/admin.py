@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from . import keys, wire
+from . import keys, spend, wire
 from .auth import Caller
 from .calls import Proxy
 from .keys import Key
@@ -167,6 +167,23 @@ def _set_blocked(request: Request, proxy: Proxy, caller: Caller, *, blocked: boo
     key.blocked = blocked
     _changed(key)
     return JSON(_filled("row", key))
+
+
+async def regenerate(request: Request, proxy: Proxy, caller: Caller) -> Response:
+    """Give a key another text: refused, as by a LiteLLM without a licence."""
+    _only_master(request, caller)
+    raise ProxyError(
+        500,
+        "Regenerating Virtual Keys is an Enterprise feature, You must be a LiteLLM Enterprise "
+        "user to use this feature. If you have a license please set `LITELLM_LICENSE` in your "
+        "env. Get a 7 day trial key here: https://www.litellm.ai/enterprise#trial. \n"
+        "Pricing: https://www.litellm.ai/#pricing",
+        "internal_server_error",
+    )
+
+
+async def spend_logs(request: Request, proxy: Proxy, caller: Caller) -> Response:
+    return spend.answer(request, proxy.log, caller.key)
 
 
 async def listing(request: Request, proxy: Proxy, caller: Caller) -> Response:

@@ -152,11 +152,14 @@ def _add_keys(app: FastAPI, proxy: Proxy) -> None:
 
     app.get("/key/info", **describe.KEY_INFO)(endpoint(admin.info))
     app.get("/key/list", **describe.KEY_LIST)(endpoint(admin.listing))
+    app.get("/spend/logs", **describe.SPEND_LOGS)(endpoint(admin.spend_logs))
     app.post("/key/generate", **describe.KEY_GENERATE)(endpoint(admin.generate))
     for path, answer in (
         ("/key/update", admin.update),
         ("/key/delete", admin.delete),
         ("/key/block", admin.block),
         ("/key/unblock", admin.unblock),
+        ("/key/regenerate", admin.regenerate),
+        ("/key/{key}/regenerate", admin.regenerate),
     ):
         app.post(path, **HIDDEN)(endpoint(answer))

@@ -16,6 +16,7 @@ from . import answers, tokens, tools, wire
 from .auth import Caller
 from .config import Model, ProxyConfig
 from .keys import Admission, KeyStore, Meter, OverLimit, now
+from .spend import Entry, SpendLog
 from .wire import ProxyError
 
 CANNED_PROMPT_TOKENS, CANNED_COMPLETION_TOKENS = 10, 20
@@ -56,6 +57,8 @@ class Call:
     admission: Admission
     model_limits: dict[str, int]
     """What remains of the model's own limits, as headers say it."""
+    route: str
+    log: SpendLog
     started: float = field(default_factory=time.perf_counter)
     id: str = field(default_factory=wire.new_id)
     created: int = field(default_factory=wire.timestamp)
@@ -85,18 +88,34 @@ class Call:
         )
 
     def settle(self, reply: Reply) -> None:
-        """Count the answer's tokens and cost."""
+        """Count the answer's tokens and cost, and enter them in the log."""
         cost = sum(self.price(reply) or (0.0,))
         self.admission.close(reply.prompt_tokens + reply.completion_tokens, cost)
+        self.log.entries.append(
+            Entry(
+                self.id,
+                self.caller.call_id,
+                self.route,
+                self.caller.key,
+                self.model,
+                self.group,
+                reply.prompt_tokens,
+                reply.completion_tokens,
+                cost,
+                now(),
+                time.perf_counter() - self.started,
+            )
+        )
 
 
 @dataclass(frozen=True)
 class Proxy:
-    """What the routes share: the configuration, the keys, and each deployment's use."""
+    """What the routes share: the configuration, the keys, each deployment's use, the calls."""
 
     config: ProxyConfig
     keys: KeyStore
     meters: dict[str, Meter] = field(default_factory=dict)
+    log: SpendLog = field(default_factory=SpendLog)
 
     def use(self, model: Model) -> dict[str, int]:
         """Count a request to a model whose configuration limits it, and say what remains.
@@ -149,7 +168,7 @@ async def answering(
         if name is None or model is None:
             raise wire.unknown_model(route.name, name)
         timeout = float(model.params.get("timeout") or route.default_timeout)
-        yield Call(caller, model, name, admission, proxy.use(model))
+        yield Call(caller, model, name, admission, proxy.use(model), route.name, proxy.log)
     except OverLimit as limit:
         error = wire.over_limit(limit)
         error.headers |= wire.error_headers(caller.key, caller.call_id, version=route.names_version)

@@ -30,6 +30,7 @@ TAGS = [
     {"name": "[beta] Anthropic `/v1/messages`", "description": "Anthropic's form of asking."},
     {"name": "completions", "description": "The older form of asking, with one text."},
     {"name": "key management", "description": "What a key may do, and what it has spent."},
+    {"name": "Budget & Spend Tracking", "description": "What each call has cost."},
     {"name": "llm utils", "description": "Count before you ask."},
 ]
 
@@ -444,6 +445,46 @@ KEY_INFO: Route = {
             param="key",
             code="404",
         ),
+    },
+}
+SPEND_LOGS: Route = {
+    "tags": ["Budget & Spend Tracking"],
+    "summary": "The calls of your key, and what each cost",
+    "description": (
+        "The newest first, `spend` in USD. With the master key, those of all keys. "
+        "With `start_date` and `end_date` (both at midnight, UTC) the sums of days."
+    ),
+    "openapi_extra": {
+        "security": SECURITY,
+        "parameters": [
+            {"name": name, "in": "query", "required": False, "schema": {"type": kind}}
+            for name, kind in (
+                ("api_key", "string"),
+                ("user_id", "string"),
+                ("request_id", "string"),
+                ("start_date", "string"),
+                ("end_date", "string"),
+                ("summarize", "boolean"),
+            )
+        ],
+    },
+    "responses": {
+        200: {
+            "description": "The calls.",
+            "content": _json(
+                [
+                    {
+                        "request_id": "chatcmpl-91b4bcdd",
+                        "call_type": "acompletion",
+                        "spend": 1.5e-06,
+                        "total_tokens": 12,
+                        "model": "gpt-4o-mini",
+                        "status": "success",
+                    }
+                ]
+            ),
+        },
+        401: UNAUTHORIZED,
     },
 }
 KEY_LIST: Route = {

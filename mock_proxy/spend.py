@@ -1,0 +1,177 @@
+"""``/spend/logs``: what was asked, when, and what it cost."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from . import keys, wire
+from .config import Model
+from .keys import Key
+
+REMEMBERED_CALLS = 5_000
+"""The latest calls of all keys together; LiteLLM keeps all of them in its database."""
+
+CALL_TYPES = {
+    "/chat/completions": "acompletion",
+    "/completions": "atext_completion",
+    "/embeddings": "aembedding",
+    "/responses": "aresponses",
+    "/v1/messages": "anthropic_messages",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One call that was answered."""
+
+    id: str
+    call_id: str
+    route: str
+    key: Key
+    model: Model
+    group: str
+    prompt_tokens: int
+    completion_tokens: int
+    spend: float
+    """USD"""
+    ended: datetime
+    seconds: float
+
+    def body(self) -> dict[str, Any]:
+        """The entry with the columns, in their order, of LiteLLM 1.106.2's database."""
+        provider, _, name = self.model.target.rpartition("/")
+        start, end = (
+            wire.isoformat(moment, zulu=True)
+            for moment in (self.ended - timedelta(seconds=self.seconds), self.ended)
+        )
+        return {
+            "request_id": self.id,
+            "call_type": CALL_TYPES.get(self.route, self.route),
+            "api_key": self.key.token,
+            "spend": self.spend,
+            "total_tokens": self.prompt_tokens + self.completion_tokens,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "startTime": start,
+            "endTime": end,
+            "request_duration_ms": round(self.seconds * 1000),
+            "completionStartTime": end,
+            "model": name,
+            "model_id": self.model.id,
+            "model_group": self.group,
+            "custom_llm_provider": provider,
+            "api_base": self.model.api_base,
+            "user": self.user,
+            "metadata": {
+                "user_api_key": self.key.token,
+                "user_api_key_alias": self.key.key_alias,
+                "user_api_key_team_id": self.key.other.get("team_id"),
+                "user_api_key_user_id": self.key.other.get("user_id"),
+                "status": "success",
+            },
+            "cache_hit": "None",
+            "cache_key": "Cache OFF",
+            "request_tags": [],
+            "team_id": self.key.other.get("team_id"),
+            "organization_id": None,
+            "end_user": "",
+            "requester_ip_address": None,
+            "messages": {},
+            "response": {},
+            "session_id": self.call_id,
+            "status": "success",
+            "mcp_namespaced_tool_name": None,
+            "billing_agent_id": None,
+            "agent_id": None,
+            "proxy_server_request": {},
+            "litellm_call_id": self.call_id,
+            "created_at": end,
+            "updated_at": end,
+        }
+
+    @property
+    def user(self) -> str:
+        return str(self.key.other.get("user_id") or "")
+
+
+@dataclass(frozen=True)
+class SpendLog:
+    """The latest calls, in memory: they end with the proxy."""
+
+    entries: deque[Entry] = field(default_factory=lambda: deque(maxlen=REMEMBERED_CALLS))
+
+    def newest_first(self) -> Iterator[Entry]:
+        return reversed(list(self.entries))
+
+
+def answer(request: Request, log: SpendLog, caller: Key) -> Response:
+    """The calls of the caller's own key; with the master key those of all, or of one.
+
+    Not recorded: the form follows LiteLLM 1.106.2's OpenAPI description and the columns of its
+    database. There, a key without a user is refused and one of an internal user is told of the
+    user's calls; an institution's keys have users, and those here stand for them. Calls that
+    failed are not listed.
+    """
+    query = request.query_params
+    entries = [entry for entry in log.newest_first() if caller.is_master or entry.key is caller]
+    if wanted := query.get("api_key"):
+        token = keys.digest(wanted) if wanted.startswith("sk-") else wanted
+        entries = [entry for entry in entries if entry.key.token == token]
+    if wanted := query.get("request_id"):
+        entries = [entry for entry in entries if wanted in (entry.id, entry.call_id)]
+    if wanted := query.get("user_id"):
+        entries = [entry for entry in entries if entry.user == wanted]
+    dates = query.get("start_date"), query.get("end_date")
+    if dates[0] is None or dates[1] is None:
+        return _json(entry.body() for entry in entries)
+    first, last = (_date(text) for text in dates)
+    entries = [entry for entry in entries if first <= entry.ended <= last]
+    if query.get("summarize", "true").lower() in ("false", "0", "no", "off"):
+        return _json(entry.body() for entry in entries)
+    return _json(_days(entries, last.date()))
+
+
+def _days(entries: list[Entry], last: date) -> Iterator[dict[str, Any]]:
+    """What was spent on each day, the first day first; nothing on those after it."""
+    for day, group in groupby(reversed(entries), key=lambda entry: entry.ended.date()):
+        of_day = list(group)
+        yield {
+            **_sums((entry.key.token, entry.spend) for entry in of_day),
+            "startTime": day.isoformat(),
+            "spend": sum(entry.spend for entry in of_day),
+            "users": _sums((entry.user, entry.spend) for entry in of_day),
+            "models": _sums((entry.body()["model"], entry.spend) for entry in of_day),
+        }
+    day = entries[0].ended.date() if entries else last
+    while (day := day + timedelta(days=1)) <= last:
+        yield {"startTime": day.isoformat(), "spend": 0, "users": {}, "models": {}}
+
+
+def _sums(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for name, spend in pairs:
+        sums[name] = sums.get(name, 0.0) + spend
+    return sums
+
+
+def _date(text: str | None) -> datetime:
+    """A day's beginning in UTC, or LiteLLM's error for what is none."""
+    try:
+        return datetime.strptime(f"{text} +0000", "%Y-%m-%d %z")
+    except ValueError:
+        problem = f"time data {text!r} does not match format '%Y-%m-%d'"
+        raise wire.ProxyError(
+            500, f"/spend/logs Error{problem}", "internal_error", "None"
+        ) from None
+
+
+def _json(rows: Iterable[dict[str, Any]]) -> Response:
+    return Response(wire.python_json(list(rows)), media_type="application/json")
