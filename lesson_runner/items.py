@@ -8,7 +8,7 @@ import pytest
 
 from lesson_runner import report
 from lesson_runner.episode import Episode
-from lesson_runner.plugin import NEXT_ITEM, required_languages
+from lesson_runner.session import NEXT_ITEM, required_languages
 from lesson_runner.verify import Checked, Verification, not_executed, parts
 from lesson_runner.workbench import Lesson, find_root
 

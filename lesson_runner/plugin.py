@@ -22,15 +22,13 @@ import pytest
 
 from lesson_runner.deferred import defer_iri_grammar
 from lesson_runner.parent import start_early
+from lesson_runner.session import LANGUAGES, NEXT_ITEM, required_languages
 
 if TYPE_CHECKING:
     from lesson_runner.items import PageFile
     from lesson_runner.verify import EnvironmentFor, Verification
 
-LANGUAGES = ("python", "r", "bash")
 OWN_VARIABLES = ("LITELLM_BASE_URL", "LITELLM_API_KEY")
-
-NEXT_ITEM = pytest.StashKey["pytest.Item | None"]()
 
 
 # Options and fixtures
@@ -63,10 +61,6 @@ def pytest_configure(config: pytest.Config) -> None:
     if unknown := [name for name in required_languages(config) if name not in LANGUAGES]:
         known = ", ".join(LANGUAGES)
         raise pytest.UsageError(f"--require-languages: no {', '.join(unknown)} here, only {known}")
-
-
-def required_languages(config: pytest.Config) -> list[str]:
-    return [name for name in config.getoption("--require-languages").split(",") if name]
 
 
 @pytest.fixture(scope="session")

@@ -61,3 +61,12 @@ def r_kernel(pytestconfig: pytest.Config) -> None:
     missing = find_kernel("r").missing
     if missing and "r" not in pytestconfig.getoption("--require-languages").split(","):
         pytest.skip(missing)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, other than one that only waits to be reaped."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

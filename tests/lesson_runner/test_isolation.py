@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import MadeLesson  # type: ignore[attr-defined]
+from conftest import MadeLesson, is_running  # type: ignore[attr-defined]
 from lesson_runner.verify import Verification
 from lesson_runner.workbench import Lesson
 
@@ -207,11 +207,3 @@ def test_leaving_a_verification_ends_its_kernels(made_lesson: MadeLesson, tmp_pa
     pids = [int(pid) for pid in file.read_text().split()]
     assert len(pids) == 2
     assert [pid for pid in pids if is_running(pid)] == []
-
-
-def is_running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"

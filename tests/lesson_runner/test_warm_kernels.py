@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import MadeLesson  # type: ignore[attr-defined]
+from conftest import MadeLesson, is_running  # type: ignore[attr-defined]
 from lesson_runner.parent import CAN_FORK
 from lesson_runner.verify import Checked, Verification
 from lesson_runner.workbench import Lesson
@@ -173,11 +173,3 @@ def test_kernels_run_below_a_long_path_of_temporary_files(
 def descendants(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [int(c) for c in children] + [d for c in children for d in descendants(int(c))]
-
-
-def is_running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
