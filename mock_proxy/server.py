@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,14 @@ class _Server(uvicorn.Server):
     It also says nothing of requests that it cuts off as it stops: nothing is wrong.
     """
 
+    announce: Callable[[], None] | None = None
+    """Called as soon as the server answers, and would meet Ctrl-C."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.announce is not None:
+            self.announce()
+
     async def main_loop(self) -> None:
         self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
         for tick in itertools.count():
@@ -136,9 +144,10 @@ def serve(config: ProxyConfig, host: str, port: int, state: Path | None = None) 
             print(problem, _way_out(error), file=sys.stderr)
             return 1
         store = key_store(config, host, keeper)
+        server = _Server(_settings(config, store))
+        server.announce = lambda: _announce(config, store, host, listener.getsockname()[1])
         with contextlib.suppress(KeyboardInterrupt):
-            _announce(config, store, host, listener.getsockname()[1])
-            _Server(_settings(config, store)).run([listener])
+            server.run([listener])
     return 0
 
 
