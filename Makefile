@@ -2,6 +2,7 @@
 # On Windows, type the commands of README.md instead.
 
 PYTHON ?= python3
+# Programs are called as modules: that works also after the folder was moved.
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 LITELLM := .venv-litellm/bin/litellm
@@ -11,8 +12,8 @@ LITELLM := .venv-litellm/bin/litellm
 
 ## Run every block of every page, print the table, and write the notebooks.
 lesson: $(INSTALLED)
-	$(BIN)/lesson check
-	$(BIN)/lesson notebooks
+	$(BIN)/python -m lesson check
+	$(BIN)/python -m lesson notebooks
 
 ## Everything that continuous integration checks. More options: make test PYTEST_ARGS="-x -k mock"
 test: $(INSTALLED)-for-tests
