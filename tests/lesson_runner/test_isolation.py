@@ -118,6 +118,7 @@ def test_files_that_r_reads_for_its_user_stay_outside(
         ),
         ("python", "!curl --silent --show-error https://example.org", "tried to reach example.org"),
         ("bash", "curl --silent --show-error http://example.org/x", "tried to reach example.org"),
+        ("bash", "git ls-remote https://example.org/x", "tried to reach example.org"),
         (
             "bash",
             "python -c 'import requests; requests.get(\"https://example.org\")'",
