@@ -60,7 +60,7 @@ WITHOUT_A_KEY = [
 
 NOT_COMPARED = {
     "student_emb": "Its vectors are the mock's own; see the embeddings of the other recording.",
-    "key_list": "Lists the keys that the recording happened to have made.",
+    "key_list": "Lists the keys that the recording happened to have made; their form is compared.",
     "budget_new": "Budgets shared by keys are not in the mock.",
 }
 
@@ -106,6 +106,17 @@ def test_key_is_treated_as_recorded(recorded_proxy, story):
         if case != "(chat)":
             but = [h for h, cases in VOLATILE_HEADERS_HERE.items() if case in cases and number == 0]
             compare(case, answer, but=but)
+
+
+def test_list_of_keys_has_the_recorded_form(recorded_proxy):
+    """Which keys it lists depends on what was made before; their fields do not."""
+    for _ in range(3):
+        recorded_proxy.new_key()
+    case = CASES["key_list"]
+    got = json.loads(contract.send(recorded_proxy.url, case["request"])["body_text"])
+    want = json.loads(case["response"]["body_text"])
+    assert list(got) == list(want)
+    assert [list(key) for key in got["keys"]] == [list(key) for key in want["keys"]]
 
 
 def test_expired_key_is_told(recorded_proxy):

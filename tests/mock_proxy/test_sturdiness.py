@@ -203,6 +203,17 @@ def test_many_ask_at_once(proxy):
     assert statuses == [200] * 640
 
 
+def test_a_thousand_keys_are_kept_apart(proxy):
+    made = [proxy.new_key(alias=f"learner {number}", rpm_limit=1) for number in range(1000)]
+    with Client(proxy.url) as client:
+        for number, key in enumerate(made):
+            client.headers["Authorization"] = f"Bearer {key}"
+            assert client.ask("Say hello.").headers["x-ratelimit-api_key-remaining-requests"] == "0"
+            info = client.get("/key/info").json()["info"]
+            assert info["key_alias"] == f"learner {number}"
+        assert client.ask("Say hello.").status_code == 429
+
+
 @pytest.mark.parametrize("model", ["gpt-4o-mini", "Llama-3.3-70B-Instruct"])
 def test_too_many_answers_at_once_are_refused(client, model):
     response = client.ask("Hello", model=model, n=1_000_000_000)
