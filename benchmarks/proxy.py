@@ -32,7 +32,10 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIG = REPOSITORY / "tests" / "data" / "litellm" / "config.yaml"
 KEY = "sk-lesson-0123456789abcdef"
 
-CHAT: dict[str, object] = {"model": "gpt-4", "messages": [{"role": "user", "content": "Say hello."}]}
+CHAT: dict[str, object] = {
+    "model": "gpt-4",
+    "messages": [{"role": "user", "content": "Say hello."}],
+}
 LOADS: list[tuple[str, str, dict[str, object] | None, int]] = [
     ("completions", "/chat/completions", CHAT, 1),
     ("completions", "/chat/completions", CHAT, 8),

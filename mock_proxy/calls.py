@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import time
@@ -215,9 +216,9 @@ def max_tokens(body: dict[str, Any]) -> int | None:
     return None
 
 
-def make_reply(call: Call) -> Reply:
+async def make_reply(call: Call) -> Reply:
     """The answers: the model's canned one, or the rules'."""
-    return canned_reply(call) if call.model.is_canned else ruled_reply(call)
+    return canned_reply(call) if call.model.is_canned else await ruled_reply(call)
 
 
 def canned_reply(call: Call) -> Reply:
@@ -236,7 +237,7 @@ def canned_reply(call: Call) -> Reply:
     return Reply(choices, prompt, completion)
 
 
-def ruled_reply(call: Call) -> Reply:
+async def ruled_reply(call: Call) -> Reply:
     body = call.body
     n = body.get("n")
     first, varies = _which_time(call)
@@ -244,9 +245,10 @@ def ruled_reply(call: Call) -> Reply:
     stop = [mark for mark in (stop if isinstance(stop, list) else [stop]) if isinstance(mark, str)]
     wanted = 1 if n is None else max(0, int(n))
     different = wanted if varies else min(1, wanted)
-    choices = [
-        _choice(call, answers.read(body["messages"], first + i), stop) for i in range(different)
-    ]
+    choices = []
+    for i in range(different):
+        choices.append(_choice(call, answers.read(body["messages"], first + i), stop))
+        await asyncio.sleep(0)  # others are not to wait for 128 answers to a long text
     if not varies:
         choices *= wanted
     completion = sum(

@@ -28,7 +28,7 @@ async def complete(request: Request, proxy: Proxy, caller: Caller) -> Response:
         failures.check({**caller.body, "model": call.group}, call.model)
         await failures.on_demand(call.model, call.group, call.caller.key, is_stream=is_stream)
         await asyncio.sleep(float(call.model.params.get("mock_delay") or 0))
-        reply = make_reply(call)
+        reply = await make_reply(call)
         broken = failures.mid_stream(call.model) if is_stream else None
         if broken is not None:
             call.admission.close()

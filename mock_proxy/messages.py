@@ -64,7 +64,7 @@ async def _reply(call: Call) -> Response:
         reply = Reply((Choice(str(call.model.mock_response)),), *CANNED_TOKENS, (0.0, 0.0))
         return whole(call, reply, canned_body(call, reply))
     call = as_chat(call, chat_of(call.body))
-    reply = make_reply(call)
+    reply = await make_reply(call)
     if is_stream:
         return streamed(call, reply, stream(call, reply))
     return whole(call, reply, body_of(call, reply))

@@ -36,7 +36,7 @@ async def respond(request: Request, proxy: Proxy, caller: Caller) -> Response:
             return whole(call, reply, canned_body(call, reply))
         call = as_chat(call, chat_of(call.body))
         at_first(call.model, call.group, call.caller.key)
-        reply = make_reply(call)
+        reply = await make_reply(call)
         if is_stream:
             return streamed(call, reply, stream(call, reply))
         return whole(call, reply, body_of(call, reply))

@@ -34,6 +34,11 @@ SLOWEST_CLIENT = 60.0
 """Seconds for a whole request to arrive, and to read on in an answer that waits for its reader.
 A client that is slower loses its connection."""
 
+LARGEST_HEAD = 1024 * 1024
+"""Bytes of a request's first line and headers; and of small requests sent at once."""
+
+TOO_LARGE_HEAD = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n"
+
 
 @dataclass(frozen=True)
 class RunningProxy:
@@ -244,19 +249,34 @@ def _settings(config: ProxyConfig, store: keys.KeyStore) -> uvicorn.Config:
 
 
 class _Protocol(HttpToolsProtocol):
-    """Uvicorn's, with a limit for slow clients: its own counts between requests only."""
+    """Uvicorn's, with limits: its own limits slow clients between requests only, and no head."""
 
     _waiting: asyncio.TimerHandle | None = None
+    _head: int | None = 0
+    """Bytes that the next request's head has so far; None while its body is awaited."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._wait()
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head is not None:
+            self._head += len(data)
+            if self._head > LARGEST_HEAD:
+                self.transport.write(TOO_LARGE_HEAD)
+                self.transport.close()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._wait()
 
+    def on_headers_complete(self) -> None:
+        self._head = None
+        super().on_headers_complete()
+
     def on_message_complete(self) -> None:
+        self._head = 0
         self._wait_no_more()
         super().on_message_complete()
 

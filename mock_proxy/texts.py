@@ -34,7 +34,7 @@ async def complete(request: Request, proxy: Proxy, caller: Caller) -> Response:
             failures.check({**call.body, "model": call.group}, call.model)
             await failures.on_demand(call.model, call.group, call.caller.key, is_stream=is_stream)
             await asyncio.sleep(float(call.model.params.get("mock_delay") or 0))
-            reply = make_reply(call)
+            reply = await make_reply(call)
             if is_stream:
                 response = streamed(call, reply, stream(call, reply))
                 for name in list(response.headers):

@@ -104,6 +104,34 @@ def test_bodies_that_are_too_large_are_refused_with_litellms_words(proxy):
         assert response.json() == {"error": problem}
 
 
+def test_head_without_end_is_refused(proxy):
+    address = urlsplit(proxy.url)
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.sendall(b"GET /models HTTP/1.1\r\nHost: x\r\nx-long: ")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(100):
+                connection.sendall(b"x" * 65536)
+        said = b"HTTP/1.1 431 "  # lost where the connection is reset first
+        with contextlib.suppress(ConnectionError):
+            said = connection.recv(1000)
+        assert said.startswith(b"HTTP/1.1 431 ")
+        assert is_closed(connection)
+
+
+def test_many_answers_to_a_long_text_keep_nobody_waiting_for_all_of_them(proxy):
+    client = Client(proxy.url, proxy.new_key())
+    wanted = {"model": "gpt-4o-mini", "n": 64, "temperature": 1} | asking("Why? " * 30_000)
+    long = threading.Thread(
+        target=lambda: client.post("/chat/completions", json=wanted, timeout=120)
+    )
+    long.start()
+    time.sleep(0.2)
+    other = Client(proxy.url, proxy.new_key())
+    assert other.answer("Say hello.") == "Hello!"
+    assert long.is_alive()
+    long.join()
+
+
 def is_closed(connection: socket.socket) -> bool:
     """Whether the other side has ended the connection; waits for up to 5 s."""
     connection.settimeout(5)
