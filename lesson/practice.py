@@ -9,7 +9,10 @@ from mock_proxy.server import running
 
 @contextlib.contextmanager
 def practice_environment() -> Iterator[EnvironmentFor]:
-    """One proxy on a free port; a fresh key, with counters of its own, for every notebook."""
+    """One proxy on a free port; a fresh key, with counters of its own, for every notebook.
+
+    A master key that the caller's environment holds is not read: it belongs to another proxy.
+    """
     with running() as proxy:
 
         def environment(path: str, language: str) -> dict[str, str]:
