@@ -15,6 +15,7 @@ import socket
 import struct
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -78,6 +79,10 @@ class ForkedProcess:
                 # Nothing more comes from a parent that is gone: it took its kernels with it.
                 self.returncode = struct.unpack("!i", status)[0] if status else -signal.SIGKILL
                 self.connection.close()
+        if self.returncode is None and not _runs(self.pid):
+            # Its end is known before the parent, busy with another, has told it.
+            self.returncode = -signal.SIGKILL
+            self.connection.close()
         return self.returncode
 
     def wait(self) -> int:
@@ -95,6 +100,15 @@ class ForkedProcess:
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
+
+
+def _runs(pid: int) -> bool:
+    """Whether there is such a process, other than one that waits to be reaped."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
 
 
 class PromptClient(AsyncKernelClient):
