@@ -22,8 +22,8 @@ from lesson.show import (
     tell,
     tell_checked,
 )
-from lesson_runner import report
-from lesson_runner.episode import LANGUAGES, Episode
+from lesson_runner import LANGUAGES, report
+from lesson_runner.episode import Episode
 from lesson_runner.execute import Limits
 from lesson_runner.update import update_page
 from lesson_runner.verdict import Result
@@ -215,10 +215,11 @@ def updated(lesson: Lesson, page: Path, of_page: list[Checked], console: Console
         numbers = ((update.fences, "fence"), (update.figures, "figure"))
         what = [counted(number, thing) for number, thing in numbers if number]
         console.print(f"{of_page[0].episode.path}: {' and '.join(what)} written")
+    episode = lesson.read(page)
     for checked in of_page:
         language = "json" if checked.language == RESPONSES else checked.language
         own = tuple(r for r in update.results if r.block.language == language)
-        now.append(replace(checked, episode=lesson.read(page), results=own))
+        now.append(replace(checked, episode=episode, results=own))
     return now
 
 

@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from lesson_runner.episode import ALIASES, LANGUAGES
+from lesson_runner import LANGUAGES
+from lesson_runner.episode import ALIASES
 from lesson_runner.workbench import LessonError, find_root
 
 

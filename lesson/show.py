@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from lesson_runner import report
-from lesson_runner.episode import LANGUAGES, Episode, Problem
+from lesson_runner import LANGUAGES, report
+from lesson_runner.episode import Episode, Problem
 from lesson_runner.verdict import Result
 from lesson_runner.verify import RESPONSES, Checked
 
@@ -63,8 +63,7 @@ def tell_checked(console: Console, checked: Checked) -> None:
     )
     for result in checked.failed:
         text = report.failure_text(result, checked.episode.text)
-        line = result.line or result.block.line
-        tell(console, text, result.block.path, line, f"{result.reason}\n{result.detail}".strip())
+        tell(console, text, result.block.path, result.line_to_show, result.message)
 
 
 def tell(console: Console, text: str, path: str, line: int, message: str) -> None:

@@ -2,3 +2,9 @@
 
 Data flows one way: page → `Episode` → notebook → `Execution` → `Result` → report.
 """
+
+LANGUAGES = ("python", "r", "bash")
+"""The languages that run, in the order of every report."""
+
+BLOCK_SECONDS = 60
+"""How long a block may run unless the call says otherwise."""

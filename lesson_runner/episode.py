@@ -15,14 +15,11 @@ from pygments.lexer import Lexer
 from pygments.lexers import find_lexer_class_by_name
 from pygments.util import ClassNotFound
 
-from lesson_runner import fences
+from lesson_runner import LANGUAGES, fences
 from lesson_runner.fences import Comment, DivClose, DivOpen, Element, Fence, Heading, Image, Text
 from lesson_runner.starter import starter_code_problem
 
 Role = Literal["run", "exercise", "not run", "data", "response"]
-
-LANGUAGES = ("python", "r", "bash")
-"""The languages that run, in the order of every report."""
 
 ALIASES = {"py": "python", "python3": "python", "sh": "bash", "shell": "bash"}
 

@@ -2,17 +2,14 @@
 
 import asyncio
 import base64
-import contextlib
-import os
 import re
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -21,6 +18,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
+from lesson_runner import BLOCK_SECONDS
 from lesson_runner.compare import plain
 from lesson_runner.episode import Block, Episode
 from lesson_runner.gate import Gate, open_gate
@@ -37,7 +35,7 @@ PATIENCE = 2.0
 class Limits:
     """`seconds` per block, `characters` of output per block, `start` seconds for a kernel."""
 
-    seconds: int = 60
+    seconds: int = BLOCK_SECONDS
     characters: int = 1_000_000
     start: int = 60
 
@@ -174,16 +172,26 @@ async def _execute_in(
     log = folder / "kernel.log"
     with log.open("wb") as log_stream:
         try:
-            await client.async_start_new_kernel(
-                cwd=str(work), env=env, stdout=log_stream, stderr=log_stream
-            )
-            await client.async_start_new_kernel_client()
-            await _prepare(client, language)
+            if problem := await _start(client, language, work, env, log_stream):
+                return Run(
+                    (), f"the {language} kernel did not start: {problem}\n{_tail(log)}".strip()
+                )
             return Run(tuple([e async for e in _executions(client, episode, language, gate, log)]))
-        except (RuntimeError, OSError, DeadKernelError) as error:
-            return Run((), f"the {language} kernel did not start: {error}\n{_tail(log)}".strip())
         finally:
             await _stop(client, manager)
+
+
+async def _start(
+    client: _PageClient, language: str, work: Path, env: dict[str, str], log: IO[bytes]
+) -> str:
+    """Start the kernel; empty, or why it did not."""
+    try:
+        await client.async_start_new_kernel(cwd=str(work), env=env, stdout=log, stderr=log)
+        await client.async_start_new_kernel_client()
+        await _prepare(client, language)
+    except (RuntimeError, OSError, DeadKernelError) as error:
+        return str(error) or type(error).__name__
+    return ""
 
 
 async def _prepare(client: _PageClient, language: str) -> None:
@@ -196,16 +204,13 @@ async def _prepare(client: _PageClient, language: str) -> None:
 
 
 async def _stop(client: _PageClient, manager: AsyncKernelManager) -> None:
-    """End the kernel and whatever it started, without asking."""
-    group = getattr(manager.provisioner, "pgid", None) if manager.provisioner else None
+    """End the kernel and its process group, without asking."""
     if client.kc is not None:
         client.kc.stop_channels()
     if manager.has_kernel:
         await manager.shutdown_kernel(now=True)
-    if group and group > 1 and hasattr(os, "killpg"):
-        with contextlib.suppress(OSError):
-            os.killpg(group, signal.SIGKILL)
-    await manager.cleanup_resources()
+    else:
+        await manager.cleanup_resources()
 
 
 async def _executions(
@@ -260,7 +265,7 @@ def _execution(
                 images.append(base64.b64decode(image))
             elif "text/plain" in output["data"]:
                 text.add_value(output["data"]["text/plain"])
-    failure = None if ended else _failure(block, cell, reply, text.printed)
+    failure = None if ended else _failure(block, cell, reply)
     return Execution(
         block,
         text.output,
@@ -292,9 +297,7 @@ class _Text:
         self.printed += line
 
 
-def _failure(
-    block: Block, cell: NotebookNode, reply: dict[str, Any], printed: str
-) -> Failure | None:
+def _failure(block: Block, cell: NotebookNode, reply: dict[str, Any]) -> Failure | None:
     error = next((o for o in cell["outputs"] if o["output_type"] == "error"), None)
     if error is None and reply.get("status") == "error":
         error = reply

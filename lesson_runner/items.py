@@ -9,7 +9,8 @@ import pytest
 from lesson_runner import report
 from lesson_runner.episode import Episode
 from lesson_runner.session import NEXT_ITEM, required_languages
-from lesson_runner.verify import Checked, Verification, not_executed, parts
+from lesson_runner.verdict import Result
+from lesson_runner.verify import Verification, not_executed, parts
 from lesson_runner.workbench import Lesson, find_root
 
 
@@ -43,7 +44,7 @@ class PageItem(pytest.Function):
         item: PageItem = cls.from_parent(parent, name=part, callobj=check)
         item.root, item.episode, item.part = root, episode, part
         item.lesson_annotations = []
-        item.lesson_counts = {"run": 0, "compared": 0, "not run": 0}
+        _count(item, ())
         return item
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
@@ -62,7 +63,7 @@ class PageItem(pytest.Function):
 def _check_page(request: pytest.FixtureRequest) -> None:
     """Every fence and directive of the page has a meaning."""
     item: PageItem = request.node
-    item.lesson_counts["not run"] = sum(r.outcome == "not run" for r in not_executed(item.episode))
+    _count(item, not_executed(item.episode))
     if problems := item.episode.problems:
         item.fail([str(p) for p in problems], [(p.path, p.line, p.message) for p in problems])
 
@@ -76,7 +77,7 @@ def _check_part(
     for coming in _coming(item):
         lesson_verification(coming.root).start(coming.episode, coming.part)
     checked = future.result()
-    _count(item, checked)
+    _count(item, checked.results)
     if checked.missing:
         line = checked.results[0].block.line
         message = f"{item.episode.path}:{line}: not run: {checked.missing}"
@@ -86,20 +87,13 @@ def _check_part(
     if checked.failed:
         item.fail(
             [report.failure_text(result, item.episode.text) for result in checked.failed],
-            [
-                (r.block.path, r.line or r.block.line, f"{r.reason}\n{r.detail}".strip())
-                for r in checked.failed
-            ],
+            [(r.block.path, r.line_to_show, r.message) for r in checked.failed],
         )
 
 
-def _count(item: PageItem, checked: Checked) -> None:
-    for result in checked.results:
-        if result.outcome in ("passed", "failed"):
-            item.lesson_counts["run"] += 1
-            item.lesson_counts["compared"] += len(result.block.shown)
-        else:
-            item.lesson_counts["not run"] += 1
+def _count(item: PageItem, results: Iterable[Result]) -> None:
+    run, compared, _, not_run = report.numbers(results)
+    item.lesson_counts = {"run": run, "compared": compared, "not run": not_run}
 
 
 def _coming(item: PageItem) -> list[PageItem]:

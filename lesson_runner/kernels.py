@@ -95,6 +95,7 @@ def kernel_environment(
         "LESSON_PAGE": str(page),
         "IPYTHONDIR": str(folder / "ipython"),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), passed.get("PATH", os.defpath)]),
+        **_own_r_files(folder),
         **_no_network(folder, given.get("LITELLM_BASE_URL", ""), gate_port),
     }
 
@@ -134,7 +135,6 @@ def _no_network(folder: Path, base_url: str, gate_port: int) -> dict[str, str]:
     return {
         "LESSON_ALLOWED_HOST": host,
         **offline_python(),
-        **_own_r_files(folder),
         "CURL_HOME": str(folder),
         "WGETRC": str(folder / "wgetrc"),
         "ALL_PROXY": gate,

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lesson_runner import BLOCK_SECONDS, LANGUAGES
 from lesson_runner.deferred import defer_iri_grammar
 from lesson_runner.parent import start_early
-from lesson_runner.session import LANGUAGES, NEXT_ITEM, required_languages
+from lesson_runner.session import NEXT_ITEM, required_languages
 
 if TYPE_CHECKING:
     from lesson_runner.items import PageFile
@@ -51,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--block-timeout",
         type=seconds,
-        default=60,
+        default=BLOCK_SECONDS,
         metavar="SECONDS",
         help="time limit of each block of a page (default: %(default)s)",
     )

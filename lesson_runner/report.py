@@ -21,7 +21,7 @@ def printable(text: str) -> str:
 def failure_text(result: Result, page: str) -> str:
     """`episodes/api-litellm.md:142: message`, the line of code, then what differs."""
     lines = [f"{result.place}: {short(result.reason)}"]
-    number = result.line or result.block.line
+    number = result.line_to_show
     source = split_lines(page)
     inside = result.block.line < number <= result.block.line + result.block.source.count("\n")
     if not inside and number == result.block.line and result.block.language != "json":
@@ -68,7 +68,7 @@ def block_record(result: Result) -> dict[str, Any]:
         "language": block.language,
         "outcome": result.outcome,
         "reason": result.reason,
-        "failed_line": (result.line or block.line) if result.outcome == "failed" else None,
+        "failed_line": result.line_to_show if result.outcome == "failed" else None,
         "detail": result.detail,
         "checked": [shown.line for shown in block.shown] if compared else [],
         "seconds": round(result.seconds, 3),

@@ -2,8 +2,6 @@
 
 import pytest
 
-LANGUAGES = ("python", "r", "bash")
-
 NEXT_ITEM = pytest.StashKey["pytest.Item | None"]()
 """What runs after the present item."""
 

@@ -31,8 +31,17 @@ class Result:
     execution: Execution | None = None
 
     @property
+    def line_to_show(self) -> int:
+        return self.line or self.block.line
+
+    @property
     def place(self) -> str:
-        return f"{self.block.path}:{self.line or self.block.line}"
+        return f"{self.block.path}:{self.line_to_show}"
+
+    @property
+    def message(self) -> str:
+        """The reason, and below it what differs."""
+        return f"{self.reason}\n{self.detail}".strip()
 
 
 def results_of_run(episode: Episode, language: str, run: Run) -> tuple[Result, ...]:

@@ -12,8 +12,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lesson_runner import parent
-from lesson_runner.episode import LANGUAGES, Block, Episode
+from lesson_runner import LANGUAGES, parent
+from lesson_runner.episode import Block, Episode
 from lesson_runner.execute import Limits, execute
 from lesson_runner.kernels import Kernel, find_kernel, messaging
 from lesson_runner.responses import check_response

@@ -66,7 +66,11 @@ class ForkedProcess:
         self.connection.connect(path)
         socket.send_fds(self.connection, [struct.pack("!I", len(body))], [log])
         self.connection.sendall(body)
-        self.pid: int = struct.unpack("!i", self._receive())[0]
+        answer = self._receive()
+        if not answer:
+            self.connection.close()
+            raise RuntimeError("the parent of the kernels has ended")
+        self.pid: int = struct.unpack("!i", answer)[0]
         self.connection.setblocking(False)
 
     def _receive(self) -> bytes:
