@@ -173,9 +173,8 @@ async def _execute_in(
     with log.open("wb") as log_stream:
         try:
             if problem := await _start(client, language, work, env, log_stream):
-                return Run(
-                    (), f"the {language} kernel did not start: {problem}\n{_tail(log)}".strip()
-                )
+                report = f"the {language} kernel did not start: {problem}\n{_tail(log)}"
+                return Run((), report.strip())
             return Run(tuple([e async for e in _executions(client, episode, language, gate, log)]))
         finally:
             await _stop(client, manager)
@@ -230,6 +229,8 @@ async def _executions(
             await client.async_execute_cell(cell, index)
         except DeadKernelError:
             ended = f"the kernel died\n{_tail(log)}".rstrip()
+        except (RuntimeError, OSError) as error:
+            ended = f"the kernel cannot be reached: {error}\n{_tail(log)}".rstrip()
         limit = client.limits.characters
         if client.flooded:
             ended = f"printed more than {limit:,} characters: interrupted"

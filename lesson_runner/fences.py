@@ -7,6 +7,7 @@ to CommonMark and are read from their lines.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from markdown_it import MarkdownIt
@@ -138,6 +139,7 @@ def _front_matter_token(text: str) -> Token | None:
     return next((token for token in _tokens(text)[:1] if token.type == "front_matter"), None)
 
 
+@lru_cache(maxsize=1)  # a page is asked for its front matter and its elements, one after another
 def _tokens(text: str) -> list[Token]:
     # The plugin for front matter looks at the first character of the page: an empty one has none.
     return MarkdownIt("commonmark").use(front_matter_plugin).parse(text or "\n")

@@ -63,13 +63,16 @@ class ForkedProcess:
         request = {"argv": cmd, "env": dict(env), "cwd": cwd}
         body = json.dumps(request).encode()
         self.connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.connection.connect(path)
-        socket.send_fds(self.connection, [struct.pack("!I", len(body))], [log])
-        self.connection.sendall(body)
-        answer = self._receive()
-        if not answer:
+        try:
+            self.connection.connect(path)
+            socket.send_fds(self.connection, [struct.pack("!I", len(body))], [log])
+            self.connection.sendall(body)
+            answer = self._receive()
+            if not answer:
+                raise RuntimeError("the parent of the kernels has ended")
+        except (RuntimeError, OSError):
             self.connection.close()
-            raise RuntimeError("the parent of the kernels has ended")
+            raise
         self.pid: int = struct.unpack("!i", answer)[0]
         self.connection.setblocking(False)
 

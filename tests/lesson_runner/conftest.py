@@ -1,49 +1,11 @@
-"""A lesson in a temporary folder, for tests that run pages."""
+"""Fixtures of the tests that run pages."""
 
-import textwrap
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from made_lesson import MadeLesson
 
-from lesson_runner.execute import Limits
 from lesson_runner.kernels import find_kernel
-from lesson_runner.report import failure_text
-from lesson_runner.verify import Checked, Verification
-from lesson_runner.workbench import Lesson
-
-
-@dataclass(frozen=True)
-class MadeLesson:
-    """`page` writes an episode, `check` runs one language of it in a fresh kernel."""
-
-    root: Path
-
-    def page(self, text: str, name: str = "page.md") -> Path:
-        file = self.root / "episodes" / name
-        file.write_bytes(textwrap.dedent(text).encode())
-        return file
-
-    def check(
-        self,
-        text: str,
-        language: str = "python",
-        seconds: int = 20,
-        characters: int = 1_000_000,
-        environment: Mapping[str, str] | None = None,
-    ) -> Checked:
-        page = self.page(text)
-        episode = Lesson(self.root, ()).read(page)
-        assert episode.problems == ()
-        limits = Limits(seconds, characters)
-        with Verification(self.root, lambda path, language: environment or {}, limits) as running:
-            return running.start(episode, language).result()
-
-    def failures(self, text: str, language: str = "python", **options: int) -> list[str]:
-        """The reports of all failures, as people read them."""
-        checked = self.check(text, language, **options)  # type: ignore[arg-type]
-        return [failure_text(result, checked.episode.text) for result in checked.failed]
 
 
 @pytest.fixture
@@ -61,12 +23,3 @@ def r_kernel(pytestconfig: pytest.Config) -> None:
     missing = find_kernel("r").missing
     if missing and "r" not in pytestconfig.getoption("--require-languages").split(","):
         pytest.skip(missing)
-
-
-def is_running(pid: int) -> bool:
-    """Whether there is such a process, other than one that only waits to be reaped."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"

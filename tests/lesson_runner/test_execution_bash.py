@@ -1,6 +1,6 @@
 """Shell blocks: one shell for all of a page, and a failure for each line that fails."""
 
-from conftest import MadeLesson  # type: ignore[attr-defined]
+from made_lesson import MadeLesson
 
 
 def outcomes(checked: object) -> list[tuple[int, str]]:

@@ -2,7 +2,7 @@
 
 import base64
 
-from conftest import MadeLesson  # type: ignore[attr-defined]
+from made_lesson import MadeLesson
 
 
 def outcomes(checked: object) -> list[tuple[int, str]]:

@@ -1,8 +1,7 @@
 """R blocks in IRkernel: errors are found where IRkernel would pass over them."""
 
 import pytest
-
-from conftest import MadeLesson  # type: ignore[attr-defined]
+from made_lesson import MadeLesson
 
 pytestmark = pytest.mark.usefixtures("r_kernel")
 

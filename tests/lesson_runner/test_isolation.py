@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from made_lesson import MadeLesson, is_running
 
-from conftest import MadeLesson, is_running  # type: ignore[attr-defined]
 from lesson_runner.verify import Verification
 from lesson_runner.workbench import Lesson
 

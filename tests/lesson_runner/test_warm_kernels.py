@@ -1,16 +1,20 @@
 """Kernels that are forked from one parent are as fresh as new processes."""
 
 import asyncio
+import json
 import os
 import signal
+import socket
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from made_lesson import MadeLesson, is_running
 
-from conftest import MadeLesson, is_running  # type: ignore[attr-defined]
 from lesson_runner.parent import CAN_FORK
 from lesson_runner.verify import Checked, Verification
+from lesson_runner.warm import ForkedProcess
 from lesson_runner.workbench import Lesson
 
 pytestmark = pytest.mark.skipif(not CAN_FORK, reason="kernels are forked on Linux only")
@@ -94,6 +98,32 @@ def test_kernels_start_as_usual_where_the_parent_does_not(
     assert made_lesson.failures("```python\n1 + 1\n```\n```output\n2\n```\n") == []
 
 
+def test_a_parent_that_ends_in_the_middle_of_a_request_is_said(tmp_path: Path) -> None:
+    path = str(tmp_path / "warm")
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener,
+        Path(os.devnull).open() as log,
+    ):
+        listener.bind(path)
+        listener.listen()
+        ending = threading.Thread(target=read_and_close, args=(listener,))
+        ending.start()
+        with pytest.raises(RuntimeError, match="the parent of the kernels has ended"):
+            ForkedProcess(path, ["python"], {}, str(tmp_path), log.fileno())
+        ending.join()
+
+
+def read_and_close(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    _, descriptors, _, _ = socket.recv_fds(connection, 65536, 1)
+    os.close(descriptors[0])
+    length = len(json.dumps({"argv": ["python"], "env": {}, "cwd": ""}))
+    received = b""
+    while len(received) < length:
+        received += connection.recv(65536)
+    connection.close()
+
+
 def test_the_parent_and_its_kernels_end_with_the_runner(made_lesson: MadeLesson) -> None:
     """Also when the runner is killed and can clean up nothing."""
     page = "```python\nimport time\ntime.sleep(600)\n```\n"
@@ -109,6 +139,7 @@ async def kill_in_the_middle(made_lesson: MadeLesson, text: str, language: str) 
 import time
 from pathlib import Path
 from lesson_runner.verify import Verification
+from lesson_runner.warm import ForkedProcess
 from lesson_runner.workbench import Lesson
 root = Path({str(made_lesson.root)!r})
 episode = Lesson(root, ()).read(Path({str(page)!r}))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import contract
 import pytest
 from proxy_client import Client
 
+from mock_proxy.config import load
 from mock_proxy.server import RunningProxy, running
 
 
@@ -28,3 +30,13 @@ def anonymous(proxy: RunningProxy) -> Iterator[Client]:
     """A client without a key."""
     with Client(proxy.url) as session:
         yield session
+
+
+@pytest.fixture(scope="module")
+def recorded_proxy() -> Iterator[RunningProxy]:
+    """The mock with the configuration and the master key of the recording."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LITELLM_MASTER_KEY", contract.MASTER_KEY)
+        config = load(contract.DATA / "config.yaml")
+    with running(config) as proxy:
+        yield proxy

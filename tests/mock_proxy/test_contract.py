@@ -4,13 +4,9 @@ Every case is compared; where less than all is compared, the case is listed with
 """
 
 import json
-from collections.abc import Iterator
 
 import contract
 import pytest
-
-from mock_proxy.config import load
-from mock_proxy.server import RunningProxy, running
 
 REQUESTS = {**contract.recorded("requests"), **contract.recorded("upstream_errors")}
 
@@ -45,16 +41,6 @@ NOT_COMPARED = {
 
 BEFORE = {"deploy_rpm2_1": ["deploy_rpm2_1"]}
 """What was asked before a case and is not in the recording."""
-
-
-@pytest.fixture(scope="module")
-def recorded_proxy() -> Iterator[RunningProxy]:
-    """The mock with the configuration and the master key of the recording."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LITELLM_MASTER_KEY", contract.MASTER_KEY)
-        config = load(contract.DATA / "config.yaml")
-    with running(config) as proxy:
-        yield proxy
 
 
 @pytest.mark.parametrize("case", sorted(set(REQUESTS) - ANSWERED_BY_RULES - set(NOT_COMPARED)))

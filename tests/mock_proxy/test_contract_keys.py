@@ -1,13 +1,9 @@
 """The recorded exchanges with virtual keys, replayed in their order, each key made anew."""
 
 import json
-from collections.abc import Iterator
 
 import contract
 import pytest
-
-from mock_proxy.config import load
-from mock_proxy.server import RunningProxy, running
 
 CASES = contract.recorded("virtual_keys")
 CHAT = "budget_small_0"
@@ -69,15 +65,6 @@ VOLATILE_HEADERS_HERE = {
         "tpm40_1": "The recording lacks the call before; the story makes it with this one.",
     }
 }
-
-
-@pytest.fixture(scope="module")
-def recorded_proxy() -> Iterator[RunningProxy]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LITELLM_MASTER_KEY", contract.MASTER_KEY)
-        config = load(contract.DATA / "config.yaml")
-    with running(config) as proxy:
-        yield proxy
 
 
 def compare(case, answer, *, but=()):
