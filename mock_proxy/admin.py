@@ -73,7 +73,7 @@ KEPT_FIELDS = ("team_id", "user_id", "agent_id", "aliases", "permissions", "tags
 
 
 async def generate(request: Request, proxy: Proxy, caller: Caller) -> Response:
-    """Make a key. Only the master key may."""
+    """Make a key. Only the master key may, and an admin's."""
     _only_master(request, caller)
     form = _parse(KeySettings, caller.body)
     _check(form, proxy)
@@ -102,7 +102,7 @@ async def info(request: Request, proxy: Proxy, caller: Caller) -> Response:
     key = proxy.keys.find(asked) if asked else caller.key
     if key is None or (key.is_master and not key.is_practice):
         raise ProxyError(404, "Key not found in database", "not_found_error", "key")
-    if not caller.key.is_master and key is not caller.key:
+    if not (caller.key.is_master or caller.key.is_admin or key is caller.key):
         raise Detail(403, "You are not allowed to access this key's info. Your role=None")
     body = _filled("info", key) | {"status": status_of(key)}
     return _python(
@@ -290,7 +290,7 @@ def _not_found(key: str) -> ProxyError:
 
 
 def _only_master(request: Request, caller: Caller) -> None:
-    if not caller.key.is_master:
+    if not (caller.key.is_master or caller.key.is_admin):
         raise wire.not_authenticated(
             "Only proxy admin can be used to generate, delete, update info for new "
             f"keys/users/teams. Route={request.url.path}. Your role=unknown. Your user_id=*******"

@@ -57,6 +57,11 @@ class Model:
         )
 
     @property
+    def is_hidden(self) -> bool:
+        """Whether lists of models leave it out; a real LiteLLM accepts the word and lists it."""
+        return self.info.get("hidden") is True
+
+    @property
     def api_base(self) -> str:
         return str(self.params.get("api_base") or "https://api.openai.com")
 
@@ -83,8 +88,11 @@ class ProxyConfig:
     path: Path | None = None
 
     def names(self) -> list[str]:
-        """Model names in the file's order, each once; patterns such as ``openai/*`` left out."""
-        return list(dict.fromkeys(m.name for m in self.models if "*" not in m.name))
+        """Model names in the file's order, each once; patterns such as ``openai/*`` and hidden
+        models left out."""
+        return list(
+            dict.fromkeys(m.name for m in self.models if "*" not in m.name and not m.is_hidden)
+        )
 
     def find(self, name: str) -> Model | None:
         """The model that answers a request for ``name``.

@@ -157,17 +157,25 @@ PROVIDER_FAILURES = {
 def at_first(model: Model, group: str, key: Key) -> None:
     """Raise as long as a model fails that its configuration lets fail at first.
 
-    ``model_info: {fail_first: 2, fail_with: 429}`` fails the first two times for each key, with
-    this status, and then answers. A real LiteLLM accepts such a file and ignores the two words.
+    ``model_info: {fail_first: 2, fail_with: 429}`` fails two times for each key, with this
+    status, then answers once, and begins again: who repeats an exercise sees the same again.
+    A real LiteLLM accepts such a file and ignores the two words. A provider's ``retry-after``
+    reaches the client as ``llm_provider-retry-after`` (LiteLLM 1.106.2).
     """
     times = model.info.get("fail_first")
-    if not isinstance(times, int) or key.failed.get(model.name, 0) >= times:
+    if not isinstance(times, int):
+        return
+    if key.failed.get(model.name, 0) >= times:
+        key.failed[model.name] = 0
         return
     key.failed[model.name] = key.failed.get(model.name, 0) + 1
     status = model.info.get("fail_with", 429)
     message, kind = PROVIDER_FAILURES.get(status, PROVIDER_FAILURES[500])
     status = status if status in PROVIDER_FAILURES else 500
-    raise wire.failed(status, message.format(model=group), group, kind)
+    error = wire.failed(status, message.format(model=group), group, kind)
+    if status == 429:
+        error.headers["llm_provider-retry-after"] = "1"
+    raise error
 
 
 def mid_stream(model: Model) -> ProxyError | None:

@@ -102,6 +102,9 @@ class Key:
     updated_at: datetime = field(default_factory=now)
     settings_updated_at: datetime | None = None
     is_master: bool = False
+    is_admin: bool = False
+    """A proxy admin's own key: it makes and changes keys as the master key does, and is judged by
+    its own limits."""
     is_practice: bool = False
     """A master key that is its only user's own key too: it has spend, and /key/info tells of it."""
 
@@ -109,7 +112,7 @@ class Key:
     meters: dict[str, Meter] = field(default_factory=dict)
     asked: OrderedDict[str, int] = field(default_factory=OrderedDict)
     failed: dict[str, int] = field(default_factory=dict)
-    """How often each model that fails at first has failed for this key."""
+    """How often each model that fails at first has failed for this key since it last answered."""
     store: Keeper | None = None
     """Where changes are kept, if anywhere."""
 

@@ -149,15 +149,28 @@ model_list:
 """
 
 
-def test_model_fails_first_for_each_key_and_then_answers(tmp_path):
+def test_model_fails_first_for_each_key_before_each_answer(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(FLAKY, encoding="utf-8")
     with running(load(path)) as proxy:
         for _ in range(2):
             client = Client(proxy.url, proxy.new_key())
-            statuses = [client.ask("Hello", model="flaky").status_code for _ in range(4)]
-            assert statuses == [503, 503, 200, 200]
+            statuses = [client.ask("Hello", model="flaky").status_code for _ in range(6)]
+            assert statuses == [503, 503, 200, 503, 503, 200]
             refused, answered = (client.ask("Hello", model="busy") for _ in range(2))
             assert refused.status_code == 429
             assert refused.json()["error"]["type"] == "throttling_error"
+            assert refused.headers["llm_provider-retry-after"] == "1"
             assert answered.status_code == 200
+
+
+def test_models_that_misbehave_on_purpose_are_in_no_list(client):
+    names = [entry["id"] for entry in client.get("/models").json()["data"]]
+    assert names[:2] == ["gpt-4", "gpt-4.1"]
+    assert not [name for name in names if name.startswith("practice-")]
+    assert [client.ask("Hello", model="practice-busy").status_code for _ in range(3)] == [
+        429,
+        429,
+        200,
+    ]
+    assert client.ask("Hello", model="practice-broken").status_code == 500

@@ -155,6 +155,16 @@ def test_expired_key_is_told(make):
     assert error(response)["type"] == "expired_key"
 
 
+def test_admins_key_makes_keys_and_others_do_not(proxy):
+    budget = {"max_budget": 0.001}
+    with Client(proxy.url, proxy.new_key(is_admin=True)) as of_admin:
+        made = of_admin.post("/key/generate", json=budget).json()
+        assert made["max_budget"] == 0.001
+        assert of_admin.get("/key/info", params={"key": made["key"]}).status_code == 200
+    with Client(proxy.url, made["key"]) as of_learner:
+        assert of_learner.post("/key/generate", json=budget).status_code == 401
+
+
 def test_updated_key_keeps_what_was_not_changed(admin, make):
     client = make(models=["gpt-4"], max_budget=1, metadata={"course": "a"})
     changed = admin.post("/key/update", json={"key": key_of(client), "max_budget": 3}).json()
