@@ -8,7 +8,7 @@ INSTALLED := .venv/.installed
 LITELLM := .venv-litellm/bin/litellm
 
 .DEFAULT_GOAL := lesson
-.PHONY: lesson test contract contract-environment clean
+.PHONY: lesson test contract contract-environment links clean
 
 ## Run every block of every page, print the table, and write the notebooks.
 lesson: $(INSTALLED)
@@ -24,10 +24,22 @@ contract: contract-environment
 	LITELLM_COMMAND="$(CURDIR)/$(LITELLM)" $(BIN)/python -m pytest $(PYTEST_ARGS) \
 	  tests/mock_proxy/test_against_litellm.py tests/mock_proxy/test_clients.py
 
+## Ask every https address in the pages whether it still answers. Needs the internet; not part of
+## `make test`, because other people's servers fail when they like.
+links: .venv-links/installed
+	.venv-links/bin/pytest --noconftest -c /dev/null --rootdir . -p no:cacheprovider -q \
+	  --check-links --links-ext md --check-links-ignore "http://127.0.0.1:4000.*" \
+	  *.md episodes learners instructors profiles
+
+.venv-links/installed:
+	$(PYTHON) -m venv .venv-links
+	.venv-links/bin/python -m pip install --quiet --disable-pip-version-check 'pytest-check-links>=0.10,<1'
+	@touch $@
+
 contract-environment: $(INSTALLED)-for-clients $(LITELLM)-installed
 
 clean:
-	rm -rf .venv .venv-litellm notebooks
+	rm -rf .venv .venv-litellm .venv-links notebooks
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
