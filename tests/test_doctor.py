@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lesson import doctor
+from lesson.main import main
 from mock_proxy.config import load
 from mock_proxy.server import RunningProxy, running
 
@@ -201,3 +202,13 @@ def test_the_file_alone_runs_with_the_standard_library(tmp_path: Path, proxy: Ru
     assert "ok    The proxy accepts your key" in done.stdout
     assert "Not ready yet: 1 of 8 checks failed." in done.stdout
     assert proxy.master_key not in done.stdout + done.stderr
+
+
+def test_the_command_ends_with_0_if_all_is_well(
+    proxy: RunningProxy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LITELLM_BASE_URL", proxy.url)
+    monkeypatch.setenv("LITELLM_API_KEY", proxy.master_key)
+
+    assert main(["doctor", "--language", "python"]) == 0
+    assert capsys.readouterr().out.endswith("\nYou are ready.\n")
