@@ -2,8 +2,8 @@
 
 Each feature of a text (a word, the beginning of a word, the topic that a word belongs to) has a
 direction of its own among the dimensions, drawn from its hash; a text's vector is the weighted
-sum of its features' directions, brought to length 1. The same text always has the same vector.
-All texts share one more direction, as in real models, so that no two are at right angles.
+sum of its features' directions. The same text always has the same vector. All texts share one
+more direction, as in real models, so that no two are at right angles. Vectors have length 1.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import math
 import re
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from . import labels, tokens
@@ -26,18 +26,27 @@ WORD, STEM, TOPIC, SMALL_WORD = 0.5, 1.0, 0.9, 0.1
 """Weights of the features; the whole word and its beginning both count, so that other forms of
 a word are near it but not the same."""
 
-SHARED = 10.0
-"""Length of the direction that all texts share; a single word's is about 9."""
+SHARED = 0.45
+"""Length of the direction that all texts share, where that of the features is 1: two texts with
+nothing in common have a similarity of about 0.17."""
 
 
 def embed(text: str, dimensions: int) -> list[float]:
     """The text's vector: ``dimensions`` numbers, length 1."""
-    vector = list(_shared(dimensions))
+    features = [0.0] * dimensions
     for feature, weight in _features(text):
         for at, sign in _direction(feature, dimensions):
-            vector[at] += sign * weight
-    length = math.sqrt(sum(number * number for number in vector)) or 1.0
+            features[at] += sign * weight
+    own = _length(features)
+    vector = [
+        number / own + shared for number, shared in zip(features, _shared(dimensions), strict=True)
+    ]
+    length = _length(vector)
     return [round(number / length, 8) for number in vector]
+
+
+def _length(vector: Sequence[float]) -> float:
+    return math.sqrt(sum(number * number for number in vector)) or 1.0
 
 
 def as_base64(vector: list[float]) -> str:
@@ -52,7 +61,7 @@ def _features(text: str) -> Iterator[tuple[str, float]]:
             yield f"word {word}", SMALL_WORD * often
             continue
         yield f"word {word}", WORD * often
-        yield f"stem {labels.stem(word)[:7]}", STEM * often
+        yield f"stem {labels.stem(word).removesuffix('e')[:7]}", STEM * often
         for topic, beginnings in labels.KEYWORDS.items():
             if word.startswith(tuple(beginnings.split())):
                 yield f"topic {topic}", TOPIC * often
@@ -61,7 +70,7 @@ def _features(text: str) -> Iterator[tuple[str, float]]:
 @cache
 def _shared(dimensions: int) -> tuple[float, ...]:
     numbers = [byte - 127.5 for byte in hashlib.shake_128(b"all texts").digest(dimensions)]
-    length = math.sqrt(sum(number * number for number in numbers))
+    length = _length(numbers)
     return tuple(SHARED * number / length for number in numbers)
 
 
