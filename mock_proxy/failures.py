@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from . import wire
+from . import schemas, wire
 from .config import Model
 from .keys import Key
 from .wire import ProxyError
@@ -43,6 +43,8 @@ def check(body: Mapping[str, Any], model: Model) -> None:
     if refused:
         raise _unsupported(refused, name, group)
     _check_messages(body.get("messages"), group)
+    if response_format and not model.is_canned:
+        _check_schema(response_format, group)
     n = body.get("n")
     if n is not None and not isinstance(n, int):
         kind = type(n).__name__
@@ -74,6 +76,25 @@ def _check_messages(messages: Any, group: str) -> None:
         content = message.get("content")
         if isinstance(content, (bool, int, float)):
             raise _internal(f"'{type(content).__name__}' object is not iterable", group)
+
+
+def _check_schema(response_format: Mapping[str, Any], group: str) -> None:
+    """Refuse a strict schema that OpenAI refuses.
+
+    Its documentation of structured outputs demands `additionalProperties: false` and every
+    property in `required`. Not recorded: the texts are written after OpenAI's.
+    """
+    asked = response_format.get("json_schema")
+    if response_format.get("type") != "json_schema" or not isinstance(asked, Mapping):
+        return
+    problem = schemas.fault(asked.get("schema"), strict=asked.get("strict") is True)
+    if problem is not None:
+        name = asked.get("name", "")
+        message = (
+            "litellm.BadRequestError: OpenAIException - Invalid schema for response_format "
+            f"'{name}': {problem}"
+        )
+        raise wire.failed(400, message, group, "invalid_request_error", "response_format")
 
 
 def _internal(problem: str, group: str) -> ProxyError:

@@ -163,13 +163,17 @@ def text_to_judge(question: str) -> str:
 def choose(task: Task, nth: int = 1) -> str:
     """The label for the text.
 
-    Of the labels with as many keywords the one whose keyword comes first in the text. Where
+    Of the labels with as many keywords the one whose keyword comes first in the text, or
+    "unclear" if that is offered. Where
     answers may vary (``nth`` above 1), labels within one keyword of the best take turns, the
     best one twice as often.
     """
     scores = {label: _score(task, label) for label in task.offered}
     ranked = sorted(task.offered, key=lambda label: (-scores[label][0], scores[label][1]))
     best = scores[ranked[0]][0]
+    unclear = next((label for label in task.offered if label.lower() == "unclear"), None)
+    if unclear and best and sum(score == best for score, _ in scores.values()) > 1:
+        return unclear
     if best == 0:
         fallback = _fallback(task.offered)
         ranked.remove(fallback)

@@ -324,6 +324,45 @@ def is_valid(value: Any, schema: Any) -> bool:
         return False
 
 
+def fault(schema: Any, *, strict: bool) -> str | None:
+    """Why OpenAI would refuse the schema, if it would: no JSON Schema, or not a strict one."""
+    import jsonschema
+
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        return f"In context={tuple(map(str, error.absolute_path))}, {error.message}."
+    return _not_strict(schema, ()) if strict else None
+
+
+def _not_strict(schema: Any, context: tuple[str, ...]) -> str | None:
+    """The first object of the schema that leaves something open, if there is one."""
+    if isinstance(schema, list):
+        found = (_not_strict(part, (*context, str(at))) for at, part in enumerate(schema))
+        return next(filter(None, found), None)
+    if not isinstance(schema, Mapping):
+        return None
+    properties = schema.get("properties")
+    if schema.get("type") == "object" and isinstance(properties, Mapping):
+        if schema.get("additionalProperties") is not False:
+            return (
+                f"In context={context}, 'additionalProperties' is required to be supplied and to "
+                "be false."
+            )
+        missing = [name for name in properties if name not in (schema.get("required") or [])]
+        if missing:
+            return (
+                f"In context={context}, 'required' is required to be supplied and to be an array "
+                f"including every key in properties. Missing '{missing[0]}'."
+            )
+    found = (
+        _not_strict(part, (*context, name))
+        for name, part in schema.items()
+        if name not in ("enum", "const", "default", "examples")
+    )
+    return next(filter(None, found), None)
+
+
 def answer(schema: Any, text: str, nth: int = 1) -> str | None:
     """JSON that fits the schema, as text; None where no rule makes it."""
     root = schema if isinstance(schema, Mapping) else {}

@@ -6,7 +6,7 @@ digits, a run of punctuation, white space), and a piece is one token, but for
 
 - English words of more than 12 letters: one token for each 12 letters begun;
 - words of other languages of more than 4 letters: one for each 4 letters begun, since the
-  tables hold few of them. A text is taken for English unless it holds more of the small
+  tables hold few of them. A line is taken for English unless it holds more of the small
   words of Dutch, German, French, Spanish or Italian than of English;
 - scripts that write no spaces: one token a character.
 
@@ -30,6 +30,7 @@ PIECE = re.compile(
     r"|[ ]?(?:[^\s\w]|_)+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+LINE = re.compile(r"[^\r\n]*[\r\n]+|[^\r\n]+")  # with the empty lines below it
 UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 SMALL_WORDS = {
@@ -77,6 +78,11 @@ def text_of(content: Any) -> str:
 
 
 def _pieces(text: str) -> Iterable[str]:
+    for line in LINE.findall(text):
+        yield from _pieces_of_line(line)
+
+
+def _pieces_of_line(text: str) -> Iterable[str]:
     longest, step = (12, 12) if _is_english(text) else (4, 4)
     for piece in PIECE.findall(text):
         if UNSPACED.search(piece):

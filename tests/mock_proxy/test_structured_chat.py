@@ -174,3 +174,60 @@ def test_models_that_misbehave_on_purpose_are_in_no_list(client):
         200,
     ]
     assert client.ask("Hello", model="practice-broken").status_code == 500
+
+
+# --- schemas that OpenAI refuses --------------------------------------------------------------
+
+STRICT = {
+    "type": "object",
+    "properties": {"label": {"type": "string", "enum": ["health", "none"]}},
+    "required": ["label"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, None),
+        ({"additionalProperties": True}, "'additionalProperties' is required to be supplied"),
+        ({"required": []}, "Missing 'label'"),
+        ({"required": "label"}, "'label' is not of type 'array'"),
+        (
+            {"properties": {"label": {"type": "string", "enum": "health"}}},
+            "In context=('properties', 'label', 'enum'), 'health' is not of type 'array'",
+        ),
+        (
+            {"properties": {"label": {"type": "array", "items": {**STRICT, "required": []}}}},
+            "In context=('properties', 'label', 'items'), 'required'",
+        ),
+    ],
+)
+def test_a_strict_schema_leaves_nothing_open(client, change, expected):
+    schema = {"name": "title_label", "strict": True, "schema": {**STRICT, **change}}
+    response = client.ask("Sleep", response_format={"type": "json_schema", "json_schema": schema})
+    if expected is None:
+        assert response.status_code == 200
+        return
+    assert response.status_code == 400
+    assert "Invalid schema for response_format 'title_label'" in error_of(response)
+    assert expected in error_of(response)
+
+
+def test_a_schema_that_is_not_strict_may_leave_something_open(client):
+    schema = {"name": "title_label", "schema": {**STRICT, "required": []}}
+    response = client.ask("Sleep", response_format={"type": "json_schema", "json_schema": schema})
+    assert response.status_code == 200
+
+
+def error_of(response):
+    return response.json()["error"]["message"]
+
+
+def test_a_tie_is_unclear_where_that_is_offered(client):
+    prompt = (
+        "Choose one label: health, energy, none{}. Answer with one word.\nTitle: Solar hospital"
+    )
+    answers = [client.ask(prompt.format(more)).json() for more in ("", ", unclear")]
+    contents = [answer["choices"][0]["message"]["content"] for answer in answers]
+    assert contents == ["energy", "unclear"]
