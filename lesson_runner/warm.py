@@ -45,7 +45,10 @@ class WarmProvisioner(PromptProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **options: Any) -> KernelConnectionInfo:
         log = options["stderr"].fileno()
-        process = ForkedProcess(self.socket_path, cmd, options["env"], options["cwd"], log)
+        # The parent may be importing: other notebooks go on meanwhile.
+        process = await asyncio.to_thread(
+            ForkedProcess, self.socket_path, cmd, options["env"], options["cwd"], log
+        )
         self.process = process  # type: ignore[assignment]
         self.pid = self.pgid = process.pid
         return self.connection_info

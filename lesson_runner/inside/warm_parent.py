@@ -13,9 +13,11 @@ kernels and their folder, when its standard input does: also when the runner is 
 import contextlib
 import ctypes
 import gc
+import importlib
 import json
 import os
 import random
+import re
 import select
 import shutil
 import signal
@@ -36,6 +38,17 @@ if __name__ == "__main__":
 import bash_kernel
 import python_kernel
 import requests  # noqa: F401 - every page imports it
+
+HEAVY = {
+    "jsonschema": ("jsonschema",),
+    "matplotlib": ("matplotlib.figure", "matplotlib.backends.backend_agg"),
+    "numpy": ("numpy",),
+    "openai": ("openai",),
+    "pandas": ("pandas",),
+}
+"""Libraries that take long to import, and start nothing: whoever imports one in a block finds it as
+it is after an import. The parent imports one when the first page asks for it. Of matplotlib, what
+does not depend on the kernel's way of showing plots."""
 
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2), Linux 3.4
 KERNELS = {"python_kernel.py": python_kernel.main, "bash_kernel.py": bash_kernel.main}
@@ -121,6 +134,8 @@ def start(connection: socket.socket, listener: socket.socket, running: dict[int,
         body += connection.recv(length - len(body))
     (log,) = descriptors
     request = json.loads(body)
+    if os.path.basename(request["argv"][1]) == "python_kernel.py":
+        import_for(request["env"]["LESSON_PAGE"])
     pid = os.fork()
     if pid == 0:
         others = [kernel.connection for kernel in running.values()]
@@ -128,6 +143,23 @@ def start(connection: socket.socket, listener: socket.socket, running: dict[int,
     os.close(log)
     running[pid] = Kernel(connection, request["env"]["LESSON_PAGE"])
     connection.sendall(struct.pack("!i", pid))
+
+
+def import_for(page: str) -> None:
+    """Import what the page imports, if it is heavy, so that no further kernel waits for it."""
+    with open(page, encoding="utf-8") as file:
+        sources = [source for _, source in json.load(file)["blocks"]]
+    for name in [*HEAVY]:
+        wanted = re.compile(rf"^\s*(?:import|from)\s(?:.*\b)?{name}\b", re.MULTILINE)
+        if any(wanted.search(source) for source in sources):
+            # matplotlib reads this when it is imported; ipykernel sets it in every kernel.
+            os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+            for module in HEAVY.pop(name):
+                # A block that imports it gets the error; with threads, a fork would not be safe.
+                with contextlib.suppress(Exception):
+                    importlib.import_module(module)
+            del os.environ["MPLBACKEND"]
+            gc.freeze()
 
 
 def become_kernel(request: dict[str, Any], log: int, sockets: list[socket.socket]) -> NoReturn:
@@ -153,6 +185,8 @@ def become_kernel(request: dict[str, Any], log: int, sockets: list[socket.socket
             os.execvp(program, request["argv"])
         time.tzset()
         random.seed()
+        if "numpy" in sys.modules:
+            sys.modules["numpy"].random.seed()
         sys.path[0] = ""
         sys.argv = [script, *arguments]
         for name in ("bash_kernel", "python_kernel"):

@@ -73,6 +73,53 @@ def test_random_numbers_differ(made_lesson: MadeLesson) -> None:
     assert len({*first.split(), *second.split(), *third.split()}) == 6
 
 
+def test_random_numbers_of_numpy_differ(made_lesson: MadeLesson) -> None:
+    page = """\
+        ```python
+        import numpy as np
+        print(np.random.random(), np.random.default_rng().random())
+        ```
+        """
+    first, second, third = outputs(check_together(made_lesson, page, page, page))
+    assert len({*first.split(), *second.split(), *third.split()}) == 6
+
+
+def test_heavy_libraries_are_imported_once_and_as_fresh_as_before(made_lesson: MadeLesson) -> None:
+    dirty = """\
+        ```python
+        import os, pandas as pd, matplotlib.pyplot as plt
+        pd.options.display.max_rows = 7
+        pd.left_over = 1
+        plt.rcParams["lines.linewidth"] = 77
+        print(os.getppid())
+        ```
+        """
+    clean = """\
+        ```python
+        import pandas as pd, matplotlib.pyplot as plt
+        print(pd.options.display.max_rows, hasattr(pd, "left_over"))
+        print(plt.rcParams["lines.linewidth"], plt.get_backend())
+        ```
+        ```output
+        60 False
+        1.5 ...inline...
+        ```
+        """
+    checked = check_together(made_lesson, dirty, clean, clean, jobs=1)
+    assert [one.failed for one in checked] == [(), (), ()]
+
+
+def test_a_page_without_heavy_libraries_has_none_unless_another_asked(
+    made_lesson: MadeLesson,
+) -> None:
+    plain = (
+        "```python\nimport sys\nprint([m for m in ('numpy', 'pandas') if m in sys.modules])\n```\n"
+    )
+    heavy = "```python\nimport sys\nfrom numpy import mean\nprint('numpy' in sys.modules)\n```\n"
+    alone, after = outputs(check_together(made_lesson, plain, heavy, jobs=1))
+    assert (alone.strip(), after.strip()) == ("[]", "True")
+
+
 def test_a_crash_harms_no_other_kernel(made_lesson: MadeLesson) -> None:
     crash = "```python\nimport os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n```\n"
     calm = "```python\nimport time\ntime.sleep(0.5)\nprint('here')\n```\n"
