@@ -33,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="keep virtual keys and what they have spent in this file, made if there is none; "
         "without it they end with the proxy",
     )
+    parser.add_argument(
+        "--classroom",
+        action="store_true",
+        help="serve a page for the instructor at /classroom: whose requests fail, and how; "
+        "it asks for the master key, and shows no prompt and no answer",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -40,4 +46,6 @@ def run(options: argparse.Namespace) -> int:
         loaded = config.load(options.config)
     except config.ConfigError as error:
         raise LessonError(str(error)) from error
-    return server.serve(loaded, options.host, options.port, options.state)
+    return server.serve(
+        loaded, options.host, options.port, options.state, classroom=options.classroom
+    )

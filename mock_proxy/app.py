@@ -13,16 +13,18 @@ from starlette.responses import Response
 from . import admin, chat, describe, embed, messages, models, responses, texts, wire
 from .auth import Caller, enter
 from .calls import Proxy
+from .classroom import Classroom
 from .config import ProxyConfig
 from .keys import KeyStore
 from .middleware import GZip, RequestSize, SecurityHeaders
+from .watch import add_classroom
 from .wire import JSON, Detail, ProxyError
 
 Answer = Callable[[Request, Proxy, Caller], Awaitable[Response]]
 
 
-def create_app(config: ProxyConfig, keys: KeyStore) -> FastAPI:
-    """The application; requests change nothing but ``keys``."""
+def create_app(config: ProxyConfig, keys: KeyStore, classroom: Classroom | None = None) -> FastAPI:
+    """The application; requests change nothing but ``keys``, and ``classroom`` if there is one."""
     app = FastAPIOffline(
         docs_url="/",
         redoc_url=None,
@@ -49,8 +51,10 @@ def create_app(config: ProxyConfig, keys: KeyStore) -> FastAPI:
         expose_headers=EXPOSED_HEADERS,
     )
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(GZip)
     app.add_middleware(RequestSize)
+    if classroom is not None:
+        add_classroom(app, classroom)
+    app.add_middleware(GZip)
     return app
 
 

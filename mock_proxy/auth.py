@@ -25,6 +25,9 @@ KEY_HEADERS = (
 
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
+ASKED_MODEL = "mock_proxy.model"
+"""Where a request's scope says for which model a key was needed, None for none."""
+
 Body = dict[str, Any]
 
 
@@ -45,6 +48,7 @@ async def enter(request: Request, keys: KeyStore, *, is_llm_route: bool = True) 
     Routes that are not the API of a model (``is_llm_route`` false) ask for no budget.
     """
     body = await read_body(request)
+    model = request.scope[ASKED_MODEL] = request.path_params.get("model") or body.get("model")
     key = find_key(request, keys)
     if key.is_master:
         return Caller(key, body)
@@ -52,7 +56,6 @@ async def enter(request: Request, keys: KeyStore, *, is_llm_route: bool = True) 
         raise wire.not_authenticated(
             "Key is blocked. Update via `/key/unblock` if you're an admin."
         )
-    model = request.path_params.get("model") or body.get("model")
     if isinstance(model, str) and not key.may_use(model):
         raise wire.model_denied(model)
     if key.has_expired():

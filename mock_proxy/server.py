@@ -22,8 +22,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from . import keys
+from . import keys, watch
 from .app import create_app
+from .classroom import Classroom
 from .config import PRACTICE_KEY, ProxyConfig, practice
 from .wire import NoMapping
 
@@ -62,7 +63,11 @@ class RunningProxy:
 
 @contextlib.contextmanager
 def running(
-    config: ProxyConfig | None = None, *, host: str = "127.0.0.1", port: int = 0
+    config: ProxyConfig | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    classroom: bool = False,
 ) -> Iterator[RunningProxy]:
     """A proxy in a thread of this process; port 0 takes a free one.
 
@@ -71,7 +76,7 @@ def running(
     config = config or practice()
     store = key_store(config, host)
     with _listen(host, port) as listener:
-        server = _Server(_settings(config, store))
+        server = _Server(_settings(config, store, classroom=classroom))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         try:
@@ -130,10 +135,18 @@ class _Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._stopped.set)
 
 
-def serve(config: ProxyConfig, host: str, port: int, state: Path | None = None) -> int:
+def serve(
+    config: ProxyConfig,
+    host: str,
+    port: int,
+    state: Path | None = None,
+    *,
+    classroom: bool = False,
+) -> int:
     """Serve in the foreground until Ctrl-C; the exit status, not 0 if the port is taken.
 
-    ``state`` names a file that keeps the virtual keys and their spend beyond this run.
+    ``state`` names a file that keeps the virtual keys and their spend beyond this run;
+    ``classroom`` adds the page that shows the instructor who is stuck.
     """
     from .state import State, StateError  # SQLite is not for those who keep no keys
 
@@ -149,14 +162,18 @@ def serve(config: ProxyConfig, host: str, port: int, state: Path | None = None) 
             print(problem, _way_out(error), file=sys.stderr)
             return 1
         store = key_store(config, host, keeper)
-        server = _Server(_settings(config, store))
-        server.announce = lambda: _announce(config, store, host, listener.getsockname()[1])
+        server = _Server(_settings(config, store, classroom=classroom))
+        server.announce = lambda: _announce(
+            config, store, host, listener.getsockname()[1], classroom=classroom
+        )
         with contextlib.suppress(KeyboardInterrupt):
             server.run([listener])
     return 0
 
 
-def _announce(config: ProxyConfig, store: keys.KeyStore, host: str, port: int) -> None:
+def _announce(
+    config: ProxyConfig, store: keys.KeyStore, host: str, port: int, *, classroom: bool
+) -> None:
     """Say where the proxy is and with which key; a key that somebody gave is named, not shown."""
     url, *others = [_url(address, port) for address in addresses(host)]
     given, key_from = config.master_key is not None, config.master_key_from
@@ -165,6 +182,8 @@ def _announce(config: ProxyConfig, store: keys.KeyStore, host: str, port: int) -
         print(f"  for others:  {'  or  '.join(others)}")
     print(f"  key:         {f'yours, from {key_from}' if given else store.master_key}")
     print(f"  Swagger UI:  {url}/")
+    if classroom:
+        print(f"  classroom:   {url}{watch.PAGE}  (asks for the key)")
     print("Press Ctrl-C to stop it.", flush=True)
 
 
@@ -227,8 +246,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _settings(config: ProxyConfig, store: keys.KeyStore) -> uvicorn.Config:
-    app = create_app(config, store)
+def _settings(config: ProxyConfig, store: keys.KeyStore, *, classroom: bool) -> uvicorn.Config:
+    app = create_app(config, store, Classroom(store) if classroom else None)
 
     async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
         # Starlette answers NoMapping with a 500, outside of all middleware, as LiteLLM's does,
