@@ -1,82 +1,110 @@
-"""Write the notebooks that learners follow: one per episode and language."""
+"""Write the notebooks that learners follow: one per episode, language and format."""
 
 import argparse
-import hashlib
-import json
-import shutil
-from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
-import nbformat
-from nbformat import NotebookNode
-
+from lesson.editions import Edition, choose, files_of, name_of, write, zipped
 from lesson.options import languages, root_of
 from lesson.show import counted
+from lesson.solutions import outputs_for
 from lesson_runner.episode import Episode
-from lesson_runner.notebook import to_notebook
-from lesson_runner.workbench import LessonError, find_lesson
+from lesson_runner.formats import FORMATS
+from lesson_runner.workbench import Lesson, LessonError, find_lesson
 
-EXAMPLE = "lesson notebooks --out notebooks --language python"
-COPIED = ("data", "files", "fig")
+EXAMPLE = "lesson notebooks --language r --format ipynb,Rmd --zip"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, help="folder of the lesson (default: the one here)")
     parser.add_argument("--out", type=Path, help="folder to write to (default: ROOT/notebooks)")
-    parser.add_argument("--language", type=languages, default=("python", "r"))
+    parser.add_argument(
+        "--language",
+        type=languages,
+        help="only these (default: of python and r those that fit the format)",
+    )
+    parser.add_argument(
+        "--format",
+        type=formats,
+        default=("ipynb",),
+        help="ipynb (the default) for Jupyter, qmd for Quarto, Rmd for R Markdown, py and R for "
+        "scripts; several with commas between",
+    )
+    parser.add_argument(
+        "--solutions",
+        action="store_true",
+        help="the instructor's edition: run against the practice proxy, with its outputs, "
+        "solutions open, notes for instructors shown",
+    )
+    parser.add_argument(
+        "--zip", action="store_true", help="also write each edition into a ZIP file"
+    )
+
+
+def formats(text: str) -> tuple[str, ...]:
+    """`ipynb,rmd` → ("ipynb", "Rmd"); `R` is a format, too."""
+    known = {name.lower(): name for name in FORMATS}
+    names = [name.strip().lower() for name in text.split(",")]
+    if unknown := [name for name in names if name not in known]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(FORMATS)}")
+    return tuple(dict.fromkeys(known[name] for name in names))
 
 
 def run(options: argparse.Namespace) -> int:
     root = root_of(options.root, Path.cwd())
     lesson = find_lesson(root)
     out = (options.out or root / "notebooks").resolve()
+    editions = choose(options.language, options.format)
+    if options.solutions and options.format != ("ipynb",):
+        raise LessonError(
+            "--solutions writes notebooks, because other formats hold no outputs: leave --format "
+            "out. An Rmd or qmd document shows its outputs when it is knitted or rendered"
+        )
     episodes = [lesson.read(page) for page in lesson.pages if page.parent.name == "episodes"]
     if faulty := [problem for episode in episodes for problem in episode.problems]:
         raise LessonError("\n".join(["the pages have problems:", *map(str, faulty)]))
-    kept: list[Path] = []
-    for language in options.language:
-        folder = out / language
-        written = [write(folder, episode, language, kept) for episode in episodes]
-        copy_beside(root / "episodes", folder, COPIED)
-        print(f"{counted(len(written), 'notebook')} for {language}: {folder}")
-    # The notebooks link to ../learners/reference.md and the like, as the pages do.
-    copy_beside(root, out, ("learners",))
-    for notebook in kept:
-        print(f"kept as it is, for it was changed: {notebook} (move it away to get a fresh one)")
-    return 0
+    if not options.solutions:
+        for edition in editions:
+            write_edition(lesson, episodes, edition, out, options.zip)
+        return 0
+    return write_solutions(options, lesson, episodes, editions, out)
 
 
-def write(folder: Path, episode: Episode, language: str, kept: list[Path]) -> Path:
-    """Write one notebook, unless there is one that somebody has worked in."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{episode.name}.ipynb"
-    notebook = to_notebook(episode, language)
-    notebook.metadata["lesson"]["fingerprint"] = fingerprint(notebook)
-    if file.exists() and is_changed(file):
-        kept.append(file)
-    else:
-        nbformat.write(notebook, file)
-    return file
+def write_solutions(
+    options: argparse.Namespace,
+    lesson: Lesson,
+    episodes: list[Episode],
+    editions: list[Edition],
+    out: Path,
+) -> int:
+    """An episode with a block that fails is left out: exit status 1."""
+    is_well = True
+    named = [edition.language for edition in editions]
+    for language, executions in outputs_for(lesson, episodes, named).items():
+        if executions is None:
+            is_well = is_well and language not in (options.language or ())
+            continue
+        ran = [episode for episode in episodes if episode.path in executions]
+        edition = next(edition for edition in editions if edition.language == language)
+        edition = replace(edition, executions=executions)
+        is_whole = len(ran) == len(episodes)
+        write_edition(lesson, ran, edition, out, options.zip and is_whole)
+        is_well = is_well and is_whole
+    return 0 if is_well else 1
 
 
-def is_changed(file: Path) -> bool:
-    """Whether the notebook differs from the one that was written here, or was never ours."""
-    try:
-        notebook = nbformat.read(file, as_version=4)
-        written = notebook.metadata.get("lesson", {}).get("fingerprint")
-        return bool(written != fingerprint(notebook))
-    except (AttributeError, KeyError, TypeError, ValueError, nbformat.ValidationError):
-        return True  # no notebook, or none that was written here
-
-
-def fingerprint(notebook: NotebookNode) -> str:
-    """A hash of what a person may change: the cells' kinds, sources and outputs."""
-    content = [[c["cell_type"], c["source"], c.get("outputs", [])] for c in notebook.cells]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def copy_beside(source: Path, folder: Path, names: Iterable[str]) -> None:
-    """What the notebooks refer to. What learners added stays."""
-    for name in names:
-        if (source / name).is_dir():
-            shutil.copytree(source / name, folder / name, dirs_exist_ok=True)
+def write_edition(
+    lesson: Lesson, episodes: list[Episode], edition: Edition, out: Path, with_zip: bool
+) -> None:
+    files = files_of(lesson, episodes, edition)
+    folder = out / edition.name
+    kept = write(folder, files)
+    what = counted(len(episodes), edition.format.what)
+    solutions = "" if edition.executions is None else ", with solutions and outputs"
+    print(f"{what} for {edition.language}{solutions}: {folder}")
+    if with_zip:
+        name = f"{name_of(lesson)}-{edition.name}"
+        (out / f"{name}.zip").write_bytes(zipped(name, files))
+        print(f"    and {out / name}.zip")
+    for file in kept:
+        print(f"kept as it is, for it was changed: {file} (move it away to get a fresh one)")

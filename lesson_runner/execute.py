@@ -57,8 +57,9 @@ class Failure:
 class Execution:
     """What happened when a block ran.
 
-    `output` is stdout and the values of expressions in the order they came; `printed` everything
-    printed, stderr included. `ended` says why nothing after this block could run, and
+    `outputs` is all that a notebook shows below the cell, in nbformat's form. `output` is stdout
+    and the values of expressions in the order they came; `printed` everything printed, stderr
+    included. `ended` says why nothing after this block could run, and
     `ended_line` where in the page, or 0.
     """
 
@@ -71,6 +72,7 @@ class Execution:
     ended: str = ""
     ended_line: int = 0
     refused_hosts: tuple[str, ...] = ()
+    outputs: tuple[NotebookNode, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ async def _execute_in(
     limits: Limits,
     gate: Gate,
 ) -> Run:
-    notebook = to_notebook(episode, language)
+    notebook = to_notebook(episode, language, for_instructors=True)  # with every block
     client = _PageClient(
         notebook,
         limits,
@@ -277,6 +279,7 @@ def _execution(
         ended,
         _crash_line(block, ended),
         refused,
+        tuple(cell["outputs"]),
     )
 
 

@@ -6,22 +6,22 @@ page as cells with a magic. Everything that is no cell of the language is put be
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import jupytext
 from nbformat import NotebookNode
 
 from lesson_runner.episode import Block, Episode
-from lesson_runner.fences import front_matter_end, split_lines
 from lesson_runner.notebook_text import (
-    folded,
-    folds,
-    hidden_lines,
-    joined,
-    rewritten,
-    rewritten_lines,
+    flat,
+    folded_texts,
+    headed,
+    markdown_box,
+    relinked,
+    tidied,
+    with_heading,
 )
+from lesson_runner.outline import FOLDED, Text, outline
 
 FENCE_NAMES = {"python": "python", "r": "R", "bash": "bash"}  # as jupytext knows them
 
@@ -54,15 +54,17 @@ class ConversionError(Exception):
     """jupytext made other cells than the page has: the runner's fault, not the page's."""
 
 
-def to_notebook(episode: Episode, language: str) -> NotebookNode:
+def to_notebook(episode: Episode, language: str, for_instructors: bool = False) -> NotebookNode:
     """The page as a notebook: a code cell per block of the language, in order, text between.
 
     Each code cell carries the line of its block in `metadata.line`; starter code is tagged
     `exercise`, solutions are tagged `solution` and folded. Outputs are empty, cell ids stable.
+    Instructors see what is folded, and the notes for them.
     """
-    cells = _cells(episode, language)
+    cells = _cells(episode, language, for_instructors)
     header = HEADER.format(FENCE_NAMES[language])
-    text = "\n\n".join([header, *(_as_jupytext(cell, language) for cell in cells)]) + "\n"
+    made = [_as_jupytext(cell, language, for_instructors) for cell in cells]
+    text = "\n\n".join([header, *made]) + "\n"
     notebook: NotebookNode = jupytext.reads(text, fmt="md:markdown")
     for cell in notebook.cells:
         cell["source"] = cell["source"].translate(UNHIDE)
@@ -73,70 +75,53 @@ def to_notebook(episode: Episode, language: str) -> NotebookNode:
     return notebook
 
 
-@dataclass(frozen=True)
-class _Text:
-    source: str
+def with_titled_folds(notebook: NotebookNode) -> NotebookNode:
+    """JupyterLab shows the first line of a folded cell: that must not be the solution."""
+    for cell in notebook.cells:
+        name = next(iter(set(cell["metadata"].get("tags", ())) & set(FOLDED)), None)
+        # A magic of the cell has to stay its first line.
+        if name and cell["cell_type"] == "code" and not cell["source"].startswith("%%"):
+            cell["source"] = f"# {FOLDED[name]}\n{cell['source']}"
+    return notebook
 
 
-def _cells(episode: Episode, language: str) -> list[_Text | Block]:
-    """Text and blocks in order. Text inside a solution is a cell of its own, folded."""
-    blocks = {block.line: block for block in cells_of(episode, language)}
-    hidden = hidden_lines(episode, language)
-    lines = rewritten_lines(episode)
-    fold_of = folds(episode)
-    cells: list[_Text | Block] = []
-    text: list[str | None] = [f"# {episode.title}", "", None]
-    fold = ""
-    number = front_matter_end(episode.text) + 1
-    source = split_lines(episode.text)
-    while number <= len(source):
-        if block := blocks.get(number):
-            cells += [*_text(text, fold), block]
-            text = []
-            assert block.fence is not None
-            number = block.fence.end
-        elif number in hidden:
-            text.append(None)
-        else:
-            if fold_of.get(number, "") != fold:
-                cells += _text(text, fold)
-                text, fold = [], fold_of.get(number, "")
-            text.append(lines[number] if number in lines else rewritten(source[number - 1]))
-        number += 1
-    return [*cells, *_text(text, fold)]
+def _cells(episode: Episode, language: str, for_instructors: bool) -> list[Text | Block]:
+    items = outline(
+        episode,
+        language,
+        relinked=lambda line: relinked(line, episode.path, "ipynb"),
+        with_notes=for_instructors,
+    )
+    body = flat(items, markdown_box(headed if for_instructors else folded_texts))
+    return list(with_heading(f"# {episode.title}", tidied(body)))
 
 
-def _text(lines: list[str | None], fold: str) -> list[_Text]:
-    source = joined(lines)
-    return [_Text(folded(source, fold))] if source.strip() else []
-
-
-def cells_of(episode: Episode, language: str) -> Iterator[Block]:
-    """The blocks that become code cells. What does not run on the page stays text: "Run all
-    cells" must not install software."""
-    for block in episode.blocks:
-        if block.language == language and block.role in ("run", "exercise"):
-            yield block
-
-
-def _as_jupytext(cell: _Text | Block, language: str) -> str:
+def _as_jupytext(cell: Text | Block, language: str, for_instructors: bool) -> str:
     source = cell.source.translate(HIDE)
-    if isinstance(cell, _Text):
+    if isinstance(cell, Text):
         return f"<!-- #region -->\n{source}\n<!-- #endregion -->"
-    return f"```{FENCE_NAMES[language]} line={cell.line}{_metadata(cell)}\n{source}```"
+    info = f"{FENCE_NAMES[language]} line={cell.line}{_metadata(cell, for_instructors)}"
+    return f"```{info}\n{source}```"
 
 
-def _metadata(block: Block) -> str:
+def _metadata(block: Block, for_instructors: bool) -> str:
     """jupytext reads what stands behind the language of a fence as metadata of the cell."""
     # Jupyter goes on after a cell with the tag `raises-exception`: "Run all cells" reaches the end.
     tags = ["exercise"] if block.role == "exercise" else []
     tags += ["raises-exception"] if block.role == "exercise" or block.shows("error") else []
-    tags += ["solution"] if "solution" in block.div else []
+    folds = _folds(block.div)
+    tags += folds
     found = f" tags={json.dumps(tags)}" if tags else ""
-    return found + (' jupyter={"source_hidden": true}' if "solution" in block.div else "")
+    hidden = folds and not for_instructors
+    return found + (' jupyter={"source_hidden": true}' if hidden else "")
 
 
-def _require_same_cells(notebook: NotebookNode, cells: list[_Text | Block], path: str) -> None:
+def _folds(divs: Iterable[str]) -> list[str]:
+    """The outermost div that is folded."""
+    return [name for name in divs if name in FOLDED][:1]
+
+
+def _require_same_cells(notebook: NotebookNode, cells: list[Text | Block], path: str) -> None:
     """A page with `:::` once came back from jupytext as one Markdown cell and all "passed"."""
     for cell, made in zip(cells, notebook.cells, strict=False):
         got = (made["cell_type"], made["metadata"].get("line"), made["source"])

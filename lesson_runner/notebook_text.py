@@ -1,168 +1,142 @@
-"""A page's text as a notebook's reader expects it. Pure.
+"""Boxes and links of a page as a notebook's reader expects them. Pure.
 
-Left out: the tabs of other languages, notes for instructors, comments to the runner, and the
-outputs that the reader's own cells will print. Divs become titles between lines, solutions and
-hints are folded, and links to other episodes lead to their notebooks.
+A challenge gets a heading, and a line where it ends. Boxes of nothing but text are quotes.
+Solutions and hints are folded. Links to other episodes lead to their notebooks.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from lesson_runner.episode import (
-    ALIASES,
-    DIRECTIVES,
-    TAB_LEVEL,
-    TABS,
-    Block,
-    Episode,
-    directive_name,
-)
-from lesson_runner.fences import Comment, DivClose, DivOpen, Element, Heading
+from markdown_it import MarkdownIt
+
+from lesson_runner.episode import Block
+from lesson_runner.outline import FOLDED, Box, Item, Text
 
 TITLES = {
     "keypoints": "Key points",
     "prereq": "Before you start",
-    "questions": "Questions",
-    "objectives": "Objectives",
+    "callout": "Note",
+    "instructor": "For instructors",
 }
-FOLDED = {"solution": "Solution", "hint": "Hint", "spoiler": "More"}
-RULE = "---"
+TITLE_ENOUGH = {"keypoints", "prereq", "callout", "questions", "objectives"}
+"""Boxes whose own heading says enough without the name of the box."""
 
-LINK_TO_EPISODE = re.compile(r"(\]\()([\w.-]+)\.R?md(#[^)\s]*)?(?=\))")
+RULE = "***"
 
+OfBox = Callable[[Box], Iterator[Text | Block]]
 
-def of_language(episode: Episode, language: str) -> Iterator[Block]:
-    for block in episode.blocks:
-        if block.language == language and block.role == "run":
-            yield block
+LINK_TO_PAGE = re.compile(
+    r"(?P<opening>\]\()(?P<folder>(?:\.\./\w+/)?)(?P<name>[\w.-]+)\.R?md(?P<anchor>#[^)\s]*)?(?=\))"
+)
 
-
-def hidden_lines(episode: Episode, language: str) -> set[int]:
-    """Lines that a notebook of this language leaves out."""
-    hidden: set[int] = set()
-    for block in of_language(episode, language):
-        for shown in block.shown:
-            hidden.update(range(shown.line, shown.fence.end + 1))
-        if block.figure:
-            hidden.add(block.figure.line)
-    for element in episode.elements:
-        if isinstance(element, Comment) and directive_name(element) in DIRECTIVES:
-            hidden.update(range(element.line, element.end + 1))
-    for _, first, last in _inside(episode, {"instructor"}):
-        hidden.update(range(first, last + 1))
-    for tabs in _tab_groups(episode):
-        labels = [label for label, _, _ in tabs]
-        if language in labels:
-            for label, first, last in tabs:
-                hidden.update(range(first, last + 1) if label != language else [first])
-    return hidden
+PAGES_AS_HTML = ("Rmd", "qmd")
+"""Beside documents that become HTML, the setup page and the glossary are HTML, too."""
 
 
-def _tab_groups(episode: Episode) -> list[list[tuple[str, int, int]]]:
-    """For each group of tabs: the language of each tab, its heading's line and its last line."""
-    groups: list[list[tuple[str, int, int]]] = []
-    open_divs: list[tuple[str, list[tuple[str, int]], int]] = []
-    for element in episode.elements:
-        if isinstance(element, DivOpen):
-            open_divs.append((element.name, [], element.line))
-        elif (
-            isinstance(element, Heading)
-            and element.level == TAB_LEVEL
-            and open_divs
-            and open_divs[-1][0] in TABS
-        ):
-            label = element.text.strip().lower()
-            open_divs[-1][1].append((ALIASES.get(label, label), element.line))
-        elif isinstance(element, DivClose) and open_divs:
-            name, tabs, _ = open_divs.pop()
-            if name in TABS and tabs:
-                lasts = [line - 1 for _, line in tabs[1:]] + [element.line - 1]
-                pairs = zip(tabs, lasts, strict=True)
-                groups.append([(label, line, last) for (label, line), last in pairs])
-    return groups
+def relinked(line: str, page: str, suffix: str) -> str:
+    """The links of the page at this path, from where it lies among the notebooks: episodes lie at
+    the top, with this suffix, and the pages for learners in a folder beside them."""
+    own_folder = page.rpartition("/")[0]
+    of_pages = "html" if suffix in PAGES_AS_HTML else "md"
+
+    def link(match: re.Match[str]) -> str:
+        folder = match["folder"].removeprefix("../").rstrip("/") or own_folder
+        ending = {"episodes": suffix, "learners": of_pages}.get(folder)
+        if ending is None:
+            return match[0]
+        up = "../" if (own_folder, folder) == ("learners", "episodes") else ""
+        down = "learners/" if (own_folder, folder) == ("episodes", "learners") else ""
+        return f"{match['opening']}{up}{down}{match['name']}.{ending}{match['anchor'] or ''}"
+
+    return LINK_TO_PAGE.sub(link, line)
 
 
-def _inside(episode: Episode, names: set[str]) -> Iterator[tuple[str, int, int]]:
-    """Each outermost div with one of the names: its name, its first line and its last line."""
-    depth, name, first = 0, "", 0
-    opened: list[bool] = []
-    for element in episode.elements:
-        if isinstance(element, DivOpen):
-            counts = element.name in names and depth == 0
-            opened.append(counts)
-            if counts:
-                depth, name, first = len(opened), element.name, element.line
-        elif isinstance(element, DivClose) and opened:
-            opened.pop()
-            if depth > len(opened):
-                yield name, first, element.line
-                depth = 0
+def title_of(box: Box) -> str:
+    """`Challenge: Mask a transcript`, `Objectives`; a callout's own heading stands alone."""
+    name = TITLES.get(box.name, FOLDED.get(box.name, box.name.capitalize()))
+    if not box.title:
+        return name
+    return box.title if box.name in TITLE_ENOUGH else f"{name}: {box.title}"
 
 
-def folds(episode: Episode) -> dict[int, str]:
-    """Line → the title of the fold that it is in, such as `Solution: A program that runs`."""
-    found: dict[int, str] = {}
-    for name, first, last in _inside(episode, set(FOLDED)):
-        heading = _heading_of(episode, first)
-        title = f"{FOLDED[name]}: {heading.text}" if heading else FOLDED[name]
-        # The closing line is out of the fold: two solutions in a row are two folds.
-        found |= dict.fromkeys(range(first, last), title)
-    return found
+def flat(items: Iterable[Item], of_box: OfBox) -> Iterator[Text | Block]:
+    """The texts and blocks in order, with boxes as `of_box` writes them."""
+    for item in items:
+        if isinstance(item, Box):
+            yield from of_box(item)
+        else:
+            yield item
 
 
-def folded(source: str, fold: str) -> str:
-    if not fold:
-        return source
-    return f"<details>\n<summary>{fold}</summary>\n\n{source}\n\n</details>"
+def markdown_box(fold: Callable[[Box, OfBox], Iterator[Text | Block]]) -> OfBox:
+    """Boxes in plain Markdown, and those that are folded as `fold` writes them."""
+
+    def of_box(box: Box) -> Iterator[Text | Block]:
+        if box.name in FOLDED:
+            yield from fold(box, of_box)
+        elif box.is_text and box.name != "challenge":
+            yield Text(quoted(box))
+        else:
+            yield from with_heading(f"### {title_of(box)}", flat(box.items, of_box))
+            yield Text(RULE)
+
+    return of_box
 
 
-def rewritten_lines(episode: Episode) -> dict[int, str | None]:
-    """Line → what stands there in a notebook, or None, for the lines of divs and their headings."""
-    lines: dict[int, str | None] = {}
-    open_divs: list[str] = []
-    for element in episode.elements:
-        if isinstance(element, DivOpen):
-            lines |= _opening(episode, element)
-            open_divs.append(element.name)
-        elif isinstance(element, DivClose):
-            name = open_divs.pop() if open_divs else ""
-            is_box = not open_divs and name not in TABS
-            # The empty line above keeps the rule from making a heading of the text before it.
-            lines[element.line] = f"\n{RULE}" if is_box else None
-    return lines
+def quoted(box: Box) -> str:
+    texts = (item.source for item in box.items if isinstance(item, Text))
+    lines = "\n\n".join([f"**{title_of(box)}**", *texts]).split("\n")
+    return "\n".join(f"> {line}".rstrip() for line in lines)
 
 
-def _opening(episode: Episode, div: DivOpen) -> dict[int, str | None]:
-    """A title in place of `::: challenge` and of the heading below it."""
-    heading = _heading_of(episode, div.line)
-    if div.name in TABS:
-        return {div.line: None}
-    if div.name in FOLDED:
-        return dict.fromkeys([div.line, heading.line] if heading else [div.line])
-    title = TITLES.get(div.name, div.name.capitalize())
-    if heading is None:
-        return {div.line: f"**{title}**"}
-    return {div.line: None, heading.line: f"### {title}: {heading.text}"}
+def with_heading(heading: str, cells: Iterable[Text | Block]) -> Iterator[Text | Block]:
+    """A heading stands in one cell with the text below it."""
+    following = iter(cells)
+    first = next(following, None)
+    if isinstance(first, Text):
+        yield Text(f"{heading}\n\n{first.source}")
+    else:
+        yield Text(heading)
+        yield from () if first is None else (first,)
+    yield from following
 
 
-def _heading_of(episode: Episode, line: int) -> Heading | None:
-    """The heading with which the div that opens at this line begins."""
-    following: Element | None = next((e for e in episode.elements if e.line > line), None)
-    return following if isinstance(following, Heading) else None
+def folded_texts(box: Box, of_box: OfBox) -> Iterator[Text | Block]:
+    """In a notebook, each text of a fold is one: a fold cannot reach beyond its cell."""
+    title = title_of(box)
+    for cell in flat(box.items, of_box):
+        if cell == Text(RULE):
+            continue
+        if isinstance(cell, Text):
+            yield Text(f"{details(title)}\n\n{cell.source}\n\n</details>")
+            title = f"{title_of(box)} (continued)"
+        else:
+            yield cell
 
 
-def joined(lines: Iterable[str | None]) -> str:
-    """The lines without the Nones, and without the second of two empty lines around one."""
-    kept: list[str] = []
-    after_none = False
-    for line in lines:
-        if line is None:
-            after_none = True
-        elif line or not after_none or (kept and kept[-1]):
-            kept.append(line)
-            after_none = False
-    return "\n".join(kept).strip("\n")
+def headed(box: Box, of_box: OfBox) -> Iterator[Text | Block]:
+    """Where nothing is folded."""
+    yield from with_heading(f"#### {title_of(box)}", flat(box.items, of_box))
+    yield Text(RULE)
 
 
-def rewritten(line: str) -> str:
-    return LINK_TO_EPISODE.sub(r"\1\2.ipynb\3", line)
+def details(title: str) -> str:
+    inline = MarkdownIt("commonmark").renderInline(title)  # no Markdown inside of HTML
+    return f"<details>\n<summary>{inline}</summary>"
+
+
+def tidied(cells: Iterable[Text | Block]) -> list[Text | Block]:
+    """The rule that ends a box joins the text after it, and goes where a title follows."""
+    kept: list[Text | Block] = []
+    ended = False
+    for cell in cells:
+        if cell == Text(RULE):
+            ended = True
+            continue
+        if ended and isinstance(cell, Block):
+            kept.append(Text(RULE))
+        elif ended and isinstance(cell, Text) and not cell.source.startswith(("#", "> **")):
+            cell = Text(f"{RULE}\n\n{cell.source}")
+        kept.append(cell)
+        ended = False
+    return kept

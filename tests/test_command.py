@@ -280,8 +280,10 @@ def test_notebooks_are_written_with_the_files_that_they_use(
 ) -> None:
     assert main(["notebooks", "--out", "given"]) == 0
     assert sorted(p.relative_to(lesson).as_posix() for p in (lesson / "given").rglob("*.*")) == [
+        "given/python/.lesson-files.json",
         "given/python/data/titles.csv",
         "given/python/topics.ipynb",
+        "given/r/.lesson-files.json",
         "given/r/data/titles.csv",
         "given/r/topics.ipynb",
     ]

@@ -12,7 +12,7 @@ from nbformat import NotebookNode
 
 import lesson_runner.notebook
 from lesson_runner.episode import LANGUAGES, Episode, read_episode
-from lesson_runner.notebook import ConversionError, to_notebook
+from lesson_runner.notebook import ConversionError, to_notebook, with_titled_folds
 
 
 def read(text: str) -> Episode:
@@ -101,15 +101,13 @@ The end.
 
 def test_python_notebook_has_the_blocks_and_texts_of_python() -> None:
     assert cells(PAGE) == [
-        (
-            "text",
-            "# One page\n\n**Objectives**\n\n- Add.\n\n\n---\n\n## Adding\n\nIn Python:",
-        ),
+        ("text", "# One page\n\n> **Objectives**\n>\n> - Add."),
+        ("text", "## Adding\n\nIn Python:"),
         ("code", "1 + 1"),
-        ("text", "**Challenge**"),
+        ("text", "### Challenge"),
         ("code", "____ + 1"),
         ("text", "<details>\n<summary>Solution</summary>\n\n```py\n2 + 1\n```\n\n</details>"),
-        ("text", "---\n\n```text\nshown\n```"),
+        ("text", "***\n\n```text\nshown\n```"),
         ("code", "plot(1)"),
         ("text", "The end."),
     ]
@@ -118,8 +116,7 @@ def test_python_notebook_has_the_blocks_and_texts_of_python() -> None:
 def test_r_notebook_leaves_out_the_tab_of_python_and_keeps_its_other_blocks_as_text() -> None:
     made = cells(PAGE, "r")
     assert [cell for cell in made if cell[0] == "code"] == [("code", "1 + 1")]
-    assert "In R:" in made[0][1]
-    assert "In Python:" not in made[0][1]
+    assert made[1] == ("text", "## Adding\n\nIn R:")
     assert "```python\nplot(1)\n```" in made[-1][1]
 
 
@@ -209,8 +206,7 @@ def test_solutions_are_folded_text_and_hidden_code() -> None:
         "<details>\n<summary>Hint</summary>\n\nUse `+`.\n\n</details>",
         "<details>\n<summary>Solution: The sum</summary>\n\nIt is:\n\n</details>",
         "1 + 1",
-        "<details>\n<summary>Solution: The sum</summary>\n\nNot 3.\n\n</details>",
-        "---",
+        "<details>\n<summary>Solution: The sum (continued)</summary>\n\nNot 3.\n\n</details>",
     ]
     assert dict(notebook.cells[3].metadata) == {
         "jupyter": {"source_hidden": True},
@@ -219,17 +215,119 @@ def test_solutions_are_folded_text_and_hidden_code() -> None:
     }
 
 
+def test_folded_code_of_learners_begins_with_its_title_not_with_the_solution() -> None:
+    """JupyterLab shows the first line of a folded cell."""
+    page = "::: {}\n```python\n{}\n```\n:::\n"
+    for name, source, begins in (
+        ("solution", "1 + 1", "# Solution\n1 + 1"),
+        ("hint", "help(sum)", "# Hint\nhelp(sum)"),
+        ("solution", "%%bash\nls", "%%bash\nls"),
+        ("challenge", "1 + 1", "1 + 1"),
+    ):
+        notebook = with_titled_folds(to_notebook(read(page.format(name, source)), "python"))
+        assert [c.source for c in notebook.cells if c.cell_type == "code"] == [begins]
+
+
 def test_notes_for_instructors_are_left_out_of_learners_notebooks() -> None:
-    page = "Before.\n\n::: instructor\n\nThe answer is B.\n\n:::\n\nAfter.\n"
+    page = "Before.\n\n::: instructor\n\nThe answer is B.\n\n```python\n'B'\n```\n\n:::\n\nAfter.\n"
     assert cells(page) == [("text", "# page.md\n\nBefore.\n\nAfter.")]
 
 
+def test_instructors_see_notes_and_solutions() -> None:
+    page = """\
+        ::: challenge
+        ## Add
+
+        Add one.
+
+        ::: solution
+        ```python
+        1 + 1
+        ```
+        Not 3.
+        :::
+
+        ::: instructor
+        Some say 3.
+        :::
+
+        Next time, subtract.
+        :::
+        The end.
+        """
+    notebook = to_notebook(read(page), "python", for_instructors=True)
+    assert [cell.source for cell in notebook.cells] == [
+        "# page.md\n\n### Challenge: Add\n\nAdd one.",
+        "#### Solution",
+        "1 + 1",
+        "Not 3.",
+        "> **For instructors**\n>\n> Some say 3.",
+        "Next time, subtract.",
+        "***\n\nThe end.",
+    ]
+    assert dict(notebook.cells[2].metadata) == {"line": 7, "tags": ["solution"]}
+
+
+def test_boxes_of_text_are_quotes_and_boxes_with_code_have_a_heading_and_an_end() -> None:
+    page = """\
+        ::: callout
+        ## Why `a`?
+        - One.
+        :::
+        ::: {.testimonial}
+        Good.
+        :::
+        ::::: discussion
+        Look:
+        ```python
+        1
+        ```
+        ::: caution
+        Hot!
+        :::
+        :::::
+        The end.
+        """
+    assert cells(page) == [
+        ("text", "# page.md\n\n> **Why `a`?**\n>\n> - One."),
+        ("text", "> **Testimonial**\n>\n> Good."),
+        ("text", "### Discussion\n\nLook:"),
+        ("code", "1"),
+        ("text", "> **Caution**\n>\n> Hot!"),
+        ("text", "***\n\nThe end."),
+    ]
+
+
+def test_markdown_in_the_title_of_a_fold_becomes_html() -> None:
+    page = "::: solution\n## Use `a < b`\nText.\n:::\n"
+    summary = "<summary>Solution: Use <code>a &lt; b</code></summary>"
+    assert summary in cells(page)[0][1]
+
+
+def test_an_underlined_heading_of_a_box_leaves_no_line_behind() -> None:
+    page = "::: callout\n\nTitle\n-----\n\nText.\n\n:::\n"
+    assert cells(page) == [("text", "# page.md\n\n> **Title**\n>\n> Text.")]
+
+
+def test_a_box_that_is_never_closed_ends_with_the_page() -> None:
+    assert cells("::: challenge\nOne.\n```python\n1\n```\n") == [
+        ("text", "# page.md\n\n### Challenge\n\nOne."),
+        ("code", "1"),
+    ]
+
+
+def test_a_box_that_holds_nothing_for_this_language_is_left_out() -> None:
+    page = "::: callout\n::: group-tab\n### R\nFor R.\n### Python\n:::\n:::\nThe end.\n"
+    assert cells(page) == [("text", "# page.md\n\nThe end.")]
+
+
 def test_links_to_episodes_lead_to_their_notebooks() -> None:
-    page = "See [tokens](tokens-cost.md#price) and [setup](../learners/setup.md).\n"
+    page = "See [tokens](tokens-cost.md#price), [setup](../learners/setup.md), [it](x/y.md).\n"
     assert cells(page) == [
         (
             "text",
-            "# page.md\n\nSee [tokens](tokens-cost.ipynb#price) and [setup](../learners/setup.md).",
+            "# page.md\n\nSee [tokens](tokens-cost.ipynb#price), [setup](learners/setup.md), "
+            "[it](x/y.md).",
         )
     ]
 
