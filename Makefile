@@ -8,12 +8,18 @@ INSTALLED := .venv/.installed
 LITELLM := .venv-litellm/bin/litellm
 
 .DEFAULT_GOAL := lesson
-.PHONY: lesson test contract contract-environment links clean
+.PHONY: lesson notebooks test contract contract-environment links clean
 
 ## Run every block of every page, print the table, and write the notebooks.
 lesson: $(INSTALLED)
 	$(BIN)/python -m lesson check
 	$(BIN)/python -m lesson notebooks
+
+## Every edition with its ZIP file: what a release of the lesson carries. The instructor's editions
+## of LANGUAGES must be there; without it, those that this machine can run are.
+notebooks: $(INSTALLED)
+	$(BIN)/python -m lesson notebooks --format ipynb,qmd,Rmd,py,R --zip
+	$(BIN)/python -m lesson notebooks --solutions --zip $(if $(LANGUAGES),--language $(LANGUAGES))
 
 ## Everything that continuous integration checks. More options: make test PYTEST_ARGS="-x -k mock"
 test: $(INSTALLED)-for-tests
