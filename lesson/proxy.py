@@ -1,11 +1,17 @@
 """Start the practice proxy, which answers as a LiteLLM proxy does."""
 
 import argparse
+import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from lesson.options import number_from
 from lesson_runner.workbench import LessonError
 from mock_proxy import config, server
+
+if TYPE_CHECKING:
+    from mock_proxy.upstream import Source
 
 EXAMPLE = "lesson proxy --port 4000"
 
@@ -39,13 +45,111 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="serve a page for the instructor at /classroom: whose requests fail, and how; "
         "it asks for the master key, and shows no prompt and no answer",
     )
+    add_sources(parser.add_argument_group("answers of a real model, instead of simple rules"))
+
+
+def add_sources(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--upstream",
+        metavar="URL",
+        help="have answers made by this OpenAI-compatible server, such as "
+        "http://127.0.0.1:11434/v1; its key, if it needs one, is read from the environment "
+        "variable LITELLM_UPSTREAM_KEY",
+    )
+    group.add_argument(
+        "--upstream-model",
+        type=renaming,
+        action="append",
+        default=[],
+        metavar="NAME=THEIRS",
+        help="what the upstream calls a model; *=THEIRS for all others, NAME= to answer NAME by "
+        "simple rules; the same name if left out",
+    )
+    group.add_argument(
+        "--record", type=Path, metavar="FILE", help="append what the upstream answers to this file"
+    )
+    group.add_argument(
+        "--replay",
+        type=Path,
+        metavar="FILE",
+        help="answer from a recording, without network; a request that is not in it is an error",
+    )
+    group.add_argument(
+        "--else-practice",
+        action="store_true",
+        help="with --replay: answer what is not recorded by simple rules; such an answer carries "
+        "the header x-practice-proxy-answer: rules",
+    )
+
+
+def renaming(text: str) -> tuple[str, str]:
+    """`gpt-4o-mini=gemma3` → ("gpt-4o-mini", "gemma3")."""
+    name, equals, theirs = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=THEIRS")
+    return name, theirs
 
 
 def run(options: argparse.Namespace) -> int:
+    refuse_what_does_not_go_together(options)
     try:
         loaded = config.load(options.config)
     except config.ConfigError as error:
         raise LessonError(str(error)) from error
+    if options.upstream is None and options.replay is None:
+        return serve(options, loaded)
+    return serve_from_source(options, loaded)
+
+
+def serve_from_source(options: argparse.Namespace, loaded: config.ProxyConfig) -> int:
+    from mock_proxy import upstream  # brings httpx
+    from mock_proxy.recording import RecordingError
+
+    with contextlib.ExitStack() as stack:
+        try:
+            if options.replay is not None:
+                source = upstream.replay(
+                    loaded, options.replay, else_practice=options.else_practice
+                )
+            else:
+                names = dict(options.upstream_model)
+                source = stack.enter_context(
+                    upstream.upstream(loaded, options.upstream, names, record=options.record)
+                )
+        except (upstream.UpstreamError, RecordingError) as error:
+            raise LessonError(str(error)) from error
+        return serve(options, source.config, source)
+
+
+def serve(
+    options: argparse.Namespace, loaded: config.ProxyConfig, source: "Source | None" = None
+) -> int:
     return server.serve(
-        loaded, options.host, options.port, options.state, classroom=options.classroom
+        loaded,
+        options.host,
+        options.port,
+        options.state,
+        classroom=options.classroom,
+        relay=source.relay if source else None,
+        answers_from=source.told if source else None,
     )
+
+
+def refuse_what_does_not_go_together(options: argparse.Namespace) -> None:
+    if options.upstream is not None and options.replay is not None:
+        raise LessonError("--replay needs no --upstream: give one of them")
+    for option in ("upstream_model", "record"):
+        if getattr(options, option) and options.upstream is None:
+            raise LessonError(f"--{option.replace('_', '-')} needs --upstream URL")
+    if options.else_practice and options.replay is None:
+        raise LessonError("--else-practice needs --replay FILE")
+    if options.upstream is not None and is_itself(options.upstream, options.host, options.port):
+        raise LessonError("--upstream is the address of this proxy itself: give another --port")
+
+
+def is_itself(url: str, host: str, port: int) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.port == port and parts.hostname in (host, "127.0.0.1", "localhost", "::1")
+    except ValueError:  # is refused later, with the reason
+        return False

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi_offline import FastAPIOffline
@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from . import admin, chat, describe, embed, messages, models, responses, texts, wire
 from .auth import Caller, enter
-from .calls import Proxy
+from .calls import Proxy, unless_gone
 from .classroom import Classroom
 from .config import ProxyConfig
 from .keys import KeyStore
@@ -20,11 +20,22 @@ from .middleware import GZip, RequestSize, SecurityHeaders
 from .watch import add_classroom
 from .wire import JSON, Detail, ProxyError
 
-Answer = Callable[[Request, Proxy, Caller], Awaitable[Response]]
+if TYPE_CHECKING:  # httpx is not for those who relay nothing
+    from .relay import Relay
+
+Answer = Callable[[Request, Proxy, Caller], Coroutine[Any, Any, Response]]
 
 
-def create_app(config: ProxyConfig, keys: KeyStore, classroom: Classroom | None = None) -> FastAPI:
-    """The application; requests change nothing but ``keys``, and ``classroom`` if there is one."""
+def create_app(
+    config: ProxyConfig,
+    keys: KeyStore,
+    classroom: Classroom | None = None,
+    relay: Relay | None = None,
+) -> FastAPI:
+    """The application; requests change nothing but ``keys``, and ``classroom`` if there is one.
+
+    ``relay`` has the answers made elsewhere.
+    """
     app = FastAPIOffline(
         docs_url="/",
         redoc_url=None,
@@ -36,7 +47,7 @@ def create_app(config: ProxyConfig, keys: KeyStore, classroom: Classroom | None 
         description=describe.PROXY,
         openapi_tags=describe.TAGS,
     )
-    proxy = Proxy(config, keys)
+    proxy = Proxy(config, keys, relay=relay)
     _add_llm(app, proxy)  # first, as routes are tried in order and these are asked most
     _add_models(app, proxy)
     _add_keys(app, proxy)
@@ -124,6 +135,8 @@ def _endpoint(
 
     async def endpoint(request: Request) -> Response:
         caller = await enter(request, proxy.keys, is_llm_route=is_llm_route)
+        if proxy.relay is not None and is_llm_route:
+            return await unless_gone(request, answer(request, proxy, caller))
         return await answer(request, proxy, caller)
 
     return endpoint

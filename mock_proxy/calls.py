@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from . import answers, tokens, tools, wire
 from .auth import Caller
@@ -20,8 +20,14 @@ from .keys import Admission, KeyStore, Meter, OverLimit, now
 from .spend import Entry, SpendLog
 from .wire import ProxyError
 
+if TYPE_CHECKING:  # httpx is not for those who relay nothing
+    from .relay import Relay
+
 CANNED_PROMPT_TOKENS, CANNED_COMPLETION_TOKENS = 10, 20
 """What LiteLLM reports for a canned answer, whatever its length."""
+
+BY_RULES = {"x-practice-proxy-answer": "rules"}
+"""Marks an answer of the rules where others come from a recording."""
 
 DEFAULT_TIMEOUT = 6000.0
 """Seconds that LiteLLM names in the headers of a failure, unless the model sets its own."""
@@ -29,11 +35,14 @@ DEFAULT_TIMEOUT = 6000.0
 
 @dataclass(frozen=True)
 class Choice:
-    """One answer; ``finish_reason`` is stop, length or tool_calls."""
+    """One answer; ``finish_reason`` is stop, length or tool_calls, or what an upstream says."""
 
     text: str | None
     finish_reason: str = "stop"
     tool_calls: tuple[dict[str, Any], ...] = ()
+    more: dict[str, Any] = field(default_factory=dict)
+    """What else an upstream's message holds, such as ``reasoning_content``."""
+    logprobs: Any = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,11 @@ class Reply:
     completion_tokens: int
     cost: tuple[float, float] | None = None
     """USD for the prompt and for the answers, where the price table does not tell."""
+    said: dict[str, Any] | None = None
+    """What an upstream says of its answer: ``system_fingerprint``, perhaps ``service_tier``, and
+    the details of its ``usage``. None where this proxy made the answer."""
+    headers: wire.Headers = field(default_factory=dict)
+    """An upstream's headers, under LiteLLM's names for them."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,8 @@ class Call:
     """What remains of the model's own limits, as headers say it."""
     route: str
     log: SpendLog
+    relay: Relay | None = None
+    """Who answers instead of the rules, if somebody does."""
     started: float = field(default_factory=time.perf_counter)
     id: str = field(default_factory=wire.new_id)
     created: int = field(default_factory=wire.timestamp)
@@ -76,7 +92,7 @@ class Call:
         return tokens.cost(facts, reply.prompt_tokens, reply.completion_tokens)
 
     def headers(self, reply: Reply, *, is_stream: bool = False) -> wire.Headers:
-        return wire.answer_headers(
+        headers = wire.answer_headers(
             self.caller.key,
             self.model,
             self.group,
@@ -87,6 +103,9 @@ class Call:
             model_limits=self.model_limits,
             is_stream=is_stream,
         )
+        if self.relay is not None and reply.said is None:
+            headers |= BY_RULES
+        return {**headers, **reply.headers}
 
     def settle(self, reply: Reply) -> None:
         """Count the answer's tokens and cost, and enter them in the log."""
@@ -117,6 +136,7 @@ class Proxy:
     keys: KeyStore
     meters: dict[str, Meter] = field(default_factory=dict)
     log: SpendLog = field(default_factory=SpendLog)
+    relay: Relay | None = None
 
     def use(self, model: Model) -> dict[str, int]:
         """Count a request to a model whose configuration limits it, and say what remains.
@@ -169,7 +189,9 @@ async def answering(
         if name is None or model is None:
             raise wire.unknown_model(route.name, name)
         timeout = float(model.params.get("timeout") or route.default_timeout)
-        yield Call(caller, model, name, admission, proxy.use(model), route.name, proxy.log)
+        limits = proxy.use(model)
+        relay = proxy.relay if proxy.relay is not None and proxy.relay.serves(model) else None
+        yield Call(caller, model, name, admission, limits, route.name, proxy.log, relay)
     except OverLimit as limit:
         error = wire.over_limit(limit)
         error.headers |= wire.error_headers(caller.key, caller.call_id, version=route.names_version)
@@ -182,6 +204,27 @@ async def answering(
                 caller.key, caller.call_id, version=route.names_version, timeout=timeout
             )
         raise
+
+
+T = TypeVar("T")
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Do the work, but no longer than the client waits: nobody is to pay for what nobody reads.
+
+    The body has been read, so what comes next is the client's leaving.
+    """
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientDisconnect
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
 
 
 def _reserve(body: dict[str, Any], tpm_limit: int | None) -> int:
@@ -216,9 +259,20 @@ def max_tokens(body: dict[str, Any]) -> int | None:
     return None
 
 
+def most_tokens(call: Call) -> int | None:
+    """The limit on the answer's tokens: the request's, or the one that follows from the key's."""
+    most, tpm_limit = max_tokens(call.body), call.caller.key.tpm_limit
+    if most is None and tpm_limit is not None and unasked_limit(tpm_limit) < 1024:
+        return unasked_limit(tpm_limit)
+    return most
+
+
 async def make_reply(call: Call) -> Reply:
-    """The answers: the model's canned one, or the rules'."""
-    return canned_reply(call) if call.model.is_canned else await ruled_reply(call)
+    """The answers: the model's canned one, an upstream's, or the rules'."""
+    if call.model.is_canned:
+        return canned_reply(call)
+    relayed = await call.relay.reply(call) if call.relay is not None else None
+    return await ruled_reply(call) if relayed is None else relayed
 
 
 def canned_reply(call: Call) -> Reply:
@@ -275,10 +329,7 @@ def _choice(call: Call, conversation: answers.Conversation, stop: list[str]) -> 
             raise _no_schema(response_format, call.group)
     else:
         text = answers.answer(conversation)
-    most, tpm_limit = max_tokens(body), call.caller.key.tpm_limit
-    if most is None and tpm_limit is not None and unasked_limit(tpm_limit) < 1024:
-        most = unasked_limit(tpm_limit)
-    return Choice(*answers.cut(text, most, stop))
+    return Choice(*answers.cut(text, most_tokens(call), stop))
 
 
 JSON_FORMATS = ("json_object", "json_schema")

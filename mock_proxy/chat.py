@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -13,6 +13,9 @@ from . import failures, tokens, wire
 from .auth import Caller
 from .calls import Call, Choice, Proxy, Reply, Route, answering, make_reply
 from .wire import JSON
+
+if TYPE_CHECKING:
+    from .relay import Streaming
 
 CANNED_PIECE = 3
 """Characters in a piece of a canned stream."""
@@ -25,9 +28,13 @@ async def complete(request: Request, proxy: Proxy, caller: Caller) -> Response:
     """The answer to a chat request, or ProxyError."""
     async with answering(request, proxy, caller, ROUTE) as call:
         is_stream = caller.body.get("stream") is True
-        failures.check({**caller.body, "model": call.group}, call.model)
+        body = {**caller.body, "model": call.group}
+        failures.check(body, call.model, relayed=call.relay is not None)
         await failures.on_demand(call.model, call.group, call.caller.key, is_stream=is_stream)
         await asyncio.sleep(float(call.model.params.get("mock_delay") or 0))
+        relayed = await call.relay.stream(call) if is_stream and call.relay is not None else None
+        if relayed is not None:
+            return relayed.response(call, _relayed_chunks(call, relayed))
         reply = await make_reply(call)
         broken = failures.mid_stream(call.model) if is_stream else None
         if broken is not None:
@@ -71,14 +78,30 @@ def body_of(call: Call, reply: Reply) -> dict[str, Any]:
         "model": call.group,
         "object": "chat.completion",
     }
+    said = said_of(call, reply.said)
     if not canned:
-        body["system_fingerprint"] = wire.fingerprint(call.model)
+        body["system_fingerprint"] = said["system_fingerprint"]
     choice_body = _canned_choice if canned else _provider_choice
     body["choices"] = [choice_body(i, choice) for i, choice in enumerate(reply.choices)]
-    body["usage"] = wire.usage(reply.prompt_tokens, reply.completion_tokens, canned=canned)
-    if not canned:
-        body["service_tier"] = "default"
+    body["usage"] = usage_of(call, reply)
+    if not canned and "service_tier" in said:
+        body["service_tier"] = said["service_tier"]
     return body
+
+
+def said_of(call: Call, said: dict[str, Any] | None) -> dict[str, Any]:
+    """What the provider says of its state: the upstream's words, or those made up for the rules."""
+    if said is not None:
+        return said
+    return {"system_fingerprint": wire.fingerprint(call.model), "service_tier": "default"}
+
+
+def usage_of(call: Call, reply: Reply) -> dict[str, Any]:
+    """The tokens; an upstream's details are handed on, and none are made up for it."""
+    counted = (reply.prompt_tokens, reply.completion_tokens)
+    if reply.said is None:
+        return wire.usage(*counted, canned=call.model.is_canned)
+    return {**wire.usage(*counted, canned=True), **reply.said.get("usage", {})}
 
 
 def _canned_choice(index: int, choice: Choice) -> dict[str, Any]:
@@ -93,15 +116,17 @@ def _provider_choice(index: int, choice: Choice) -> dict[str, Any]:
     message: dict[str, Any]
     if choice.tool_calls:
         calls = [_tool_call(call) for call in choice.tool_calls]
-        message = {"role": "assistant", "tool_calls": calls, **refusal, "content": None}
+        message = {"role": "assistant", "tool_calls": calls, **refusal, "content": choice.text}
     else:
         message = {"content": choice.text, "role": "assistant", **refusal, "annotations": []}
-    return {
+    body: dict[str, Any] = {
         "finish_reason": choice.finish_reason,
         "index": index,
-        "message": message,
-        "provider_specific_fields": {},
+        "message": {**message, **choice.more},
     }
+    if choice.logprobs is not None:
+        body["logprobs"] = choice.logprobs
+    return {**body, "provider_specific_fields": {}}
 
 
 def _tool_call(call: dict[str, Any]) -> dict[str, Any]:
@@ -139,9 +164,22 @@ def _chunks(call: Call, reply: Reply) -> Iterator[dict[str, Any]]:
         for index, choice in enumerate(reply.choices):
             end = {"finish_reason": choice.finish_reason, "index": index, "delta": {}}
             yield _provider_chunk(call, [end])
-    options = call.body.get("stream_options")
-    if isinstance(options, dict) and options.get("include_usage"):
+    if wants_usage(call):
         yield _usage_chunk(call, reply)
+
+
+async def _relayed_chunks(call: Call, relayed: Streaming) -> AsyncIterator[dict[str, Any]]:
+    """An upstream's pieces as they come."""
+    async for choices in relayed.choices():
+        yield _provider_chunk(call, choices, relayed.said)
+    if wants_usage(call):
+        yield _usage_chunk(call, relayed.reply())
+
+
+def wants_usage(call: Call) -> bool:
+    """Whether a stream is to end with the tokens that it used."""
+    options = call.body.get("stream_options")
+    return isinstance(options, dict) and bool(options.get("include_usage"))
 
 
 def _chunks_in_step(call: Call, reply: Reply) -> Iterator[dict[str, Any]]:
@@ -223,22 +261,27 @@ def _canned_chunk(call: Call, choices: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _provider_chunk(call: Call, choices: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
+def _provider_chunk(
+    call: Call, choices: list[dict[str, Any]], said: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    said = said_of(call, said)
+    chunk = {
         "id": call.id,
         "created": call.created,
         "model": call.group,
         "object": "chat.completion.chunk",
-        "system_fingerprint": wire.fingerprint(call.model),
+        "system_fingerprint": said["system_fingerprint"],
         "choices": choices,
-        "service_tier": "default",
     }
+    if "service_tier" in said:
+        chunk["service_tier"] = said["service_tier"]
+    return chunk
 
 
 def _usage_chunk(call: Call, reply: Reply) -> dict[str, Any]:
     """The last chunk, which unlike OpenAI's keeps one choice."""
-    canned = call.model.is_canned
-    usage = wire.usage(reply.prompt_tokens, reply.completion_tokens, canned=canned)
+    canned, said = call.model.is_canned, said_of(call, reply.said)
+    usage = usage_of(call, reply)
     if canned:
         usage["completion_tokens_details"] = {
             "reasoning_tokens": 0,
@@ -254,8 +297,8 @@ def _usage_chunk(call: Call, reply: Reply) -> dict[str, Any]:
         "object": "chat.completion.chunk",
     }
     if not canned:
-        chunk["system_fingerprint"] = wire.fingerprint(call.model)
+        chunk["system_fingerprint"] = said["system_fingerprint"]
     chunk |= {"choices": [{"index": 0, "delta": {}}], "usage": usage}
-    if not canned:
-        chunk["service_tier"] = "default"
+    if not canned and "service_tier" in said:
+        chunk["service_tier"] = said["service_tier"]
     return chunk

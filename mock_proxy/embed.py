@@ -27,6 +27,10 @@ async def embeddings(request: Request, proxy: Proxy, caller: Caller) -> Response
             # LiteLLM hands a canned answer on as one embedding, whatever it is.
             reply = Reply((), prompt_tokens=10, completion_tokens=0)
             return whole(call, reply, body_of(call, [call.model.mock_response], 10, 0))
+        relayed = await call.relay.embed(call) if call.relay is not None else None
+        if relayed is not None:
+            reply, used = relayed.reply, relayed.reply.prompt_tokens
+            return whole(call, reply, body_of(call, relayed.vectors, used, used))
         texts = texts_of(caller.body["input"])
         if len(texts) > MOST_TEXTS:
             message = (
@@ -41,7 +45,7 @@ async def embeddings(request: Request, proxy: Proxy, caller: Caller) -> Response
             vector = vectors.embed(text, size)
             data.append(vectors.as_base64(vector) if packed else vector)
             await asyncio.sleep(0)  # others are not to wait for two thousand texts
-        used = sum(map(_count, _items(caller.body["input"])))
+        used = count(caller.body["input"])
         reply = Reply((), prompt_tokens=used, completion_tokens=0)
         return whole(call, reply, body_of(call, data, used, used))
 
@@ -90,6 +94,11 @@ def body_of(call: Call, data: list[Any], prompt: int, total: int) -> dict[str, A
 def texts_of(given: Any) -> list[str]:
     """The texts to embed. A list of numbers is one text, given as tokens."""
     return [" ".join(map(str, item)) if _is_tokens(item) else str(item) for item in _items(given)]
+
+
+def count(given: Any) -> int:
+    """The tokens of the texts to embed."""
+    return sum(map(_count, _items(given)))
 
 
 def _items(given: Any) -> list[Any]:

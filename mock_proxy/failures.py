@@ -28,8 +28,11 @@ MID_STREAM_MESSAGE = (
 )
 
 
-def check(body: Mapping[str, Any], model: Model) -> None:
-    """Raise what LiteLLM answers to parameters that it cannot work with."""
+def check(body: Mapping[str, Any], model: Model, *, relayed: bool = False) -> None:
+    """Raise what LiteLLM answers to parameters that it cannot work with.
+
+    What the provider would refuse is left to it if the request is ``relayed``.
+    """
     group = str(body.get("model"))
     response_format = body.get("response_format")
     if response_format is not None and not isinstance(response_format, dict):
@@ -43,7 +46,7 @@ def check(body: Mapping[str, Any], model: Model) -> None:
     if refused:
         raise _unsupported(refused, name, group)
     _check_messages(body.get("messages"), group)
-    if response_format and not model.is_canned:
+    if response_format and not model.is_canned and not relayed:
         _check_schema(response_format, group)
     n = body.get("n")
     if n is not None and not isinstance(n, int):
@@ -52,7 +55,7 @@ def check(body: Mapping[str, Any], model: Model) -> None:
         if model.is_canned:
             problem = f"Mock completion response failed - {problem}"
         raise _internal(problem, group)
-    if isinstance(n, int) and n > MOST_ANSWERS:
+    if isinstance(n, int) and n > MOST_ANSWERS and not relayed:
         message = (
             "litellm.BadRequestError: OpenAIException - Invalid 'n': integer above maximum value. "
             f"Expected a value <= {MOST_ANSWERS}, but got {n} instead."

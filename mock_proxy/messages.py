@@ -139,7 +139,7 @@ def body_of(call: Call, reply: Reply) -> dict[str, Any]:
         "stop_sequence": None,
         "usage": {"input_tokens": reply.prompt_tokens, "output_tokens": reply.completion_tokens},
         "content": _blocks(choice),
-        "stop_reason": STOP_REASONS[choice.finish_reason],
+        "stop_reason": STOP_REASONS.get(choice.finish_reason, "end_turn"),
         "stop_details": None,
     }
 
@@ -202,7 +202,8 @@ def _events(call: Call, reply: Reply) -> Iterator[tuple[str, dict[str, Any]]]:
         for delta in deltas:
             yield "content_block_delta", {**at, "delta": delta}
         yield "content_block_stop", at
-    end = {"stop_reason": STOP_REASONS[choice.finish_reason], "stop_sequence": None}
+    stop_reason = STOP_REASONS.get(choice.finish_reason, "end_turn")
+    end = {"stop_reason": stop_reason, "stop_sequence": None}
     usage = {"input_tokens": reply.prompt_tokens, "output_tokens": reply.completion_tokens}
     yield "message_delta", {"delta": end, "usage": usage}
     yield "message_stop", {}

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from starlette.requests import ClientDisconnect
@@ -27,6 +27,9 @@ from .app import create_app
 from .classroom import Classroom
 from .config import PRACTICE_KEY, ProxyConfig, practice
 from .wire import NoMapping
+
+if TYPE_CHECKING:  # httpx is not for those who relay nothing
+    from .relay import Relay
 
 GRACE = 1.0
 """Seconds that answers on their way have when the proxy in the foreground stops."""
@@ -68,15 +71,19 @@ def running(
     host: str = "127.0.0.1",
     port: int = 0,
     classroom: bool = False,
+    relay: Relay | None = None,
 ) -> Iterator[RunningProxy]:
     """A proxy in a thread of this process; port 0 takes a free one.
+
+    ``relay`` has answers made elsewhere; the proxy closes it.
 
     Without a configuration it serves the lesson's own, and reads no key of the environment.
     """
     config = config or practice()
     store = key_store(config, host)
     with _listen(host, port) as listener:
-        server = _Server(_settings(config, store, classroom=classroom))
+        server = _Server(_settings(config, store, classroom=classroom, relay=relay))
+        server.relay = relay
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         try:
@@ -99,6 +106,8 @@ class _Server(uvicorn.Server):
 
     announce: Callable[[], None] | None = None
     """Called as soon as the server answers, and would meet Ctrl-C."""
+
+    relay: Relay | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -127,6 +136,8 @@ class _Server(uvicorn.Server):
         for task in list(state.tasks):
             task.cancel()
         await asyncio.sleep(0.001)  # connections close in the loop's next rounds
+        if self.relay is not None:
+            await self.relay.close()
 
     def stop(self) -> None:
         """Stop, from another thread, without waiting for clients that stay connected."""
@@ -142,11 +153,14 @@ def serve(
     state: Path | None = None,
     *,
     classroom: bool = False,
+    relay: Relay | None = None,
+    answers_from: str | None = None,
 ) -> int:
     """Serve in the foreground until Ctrl-C; the exit status, not 0 if the port is taken.
 
     ``state`` names a file that keeps the virtual keys and their spend beyond this run;
-    ``classroom`` adds the page that shows the instructor who is stuck.
+    ``classroom`` adds the page that shows the instructor who is stuck. ``relay`` has answers made
+    elsewhere, and ``answers_from`` says in words where.
     """
     from .state import State, StateError  # SQLite is not for those who keep no keys
 
@@ -162,9 +176,15 @@ def serve(
             print(problem, _way_out(error), file=sys.stderr)
             return 1
         store = key_store(config, host, keeper)
-        server = _Server(_settings(config, store, classroom=classroom))
+        server = _Server(_settings(config, store, classroom=classroom, relay=relay))
+        server.relay = relay
         server.announce = lambda: _announce(
-            config, store, host, listener.getsockname()[1], classroom=classroom
+            config,
+            store,
+            host,
+            listener.getsockname()[1],
+            classroom=classroom,
+            answers_from=answers_from,
         )
         with contextlib.suppress(KeyboardInterrupt):
             server.run([listener])
@@ -172,7 +192,13 @@ def serve(
 
 
 def _announce(
-    config: ProxyConfig, store: keys.KeyStore, host: str, port: int, *, classroom: bool
+    config: ProxyConfig,
+    store: keys.KeyStore,
+    host: str,
+    port: int,
+    *,
+    classroom: bool,
+    answers_from: str | None,
 ) -> None:
     """Say where the proxy is and with which key; a key that somebody gave is named, not shown."""
     url, *others = [_url(address, port) for address in addresses(host)]
@@ -184,6 +210,8 @@ def _announce(
     print(f"  Swagger UI:  {url}/")
     if classroom:
         print(f"  classroom:   {url}{watch.PAGE}  (asks for the key)")
+    if answers_from is not None:
+        print(f"  answers:     {answers_from}")
     print("Press Ctrl-C to stop it.", flush=True)
 
 
@@ -246,8 +274,10 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _settings(config: ProxyConfig, store: keys.KeyStore, *, classroom: bool) -> uvicorn.Config:
-    app = create_app(config, store, Classroom(store) if classroom else None)
+def _settings(
+    config: ProxyConfig, store: keys.KeyStore, *, classroom: bool, relay: Relay | None
+) -> uvicorn.Config:
+    app = create_app(config, store, Classroom(store) if classroom else None, relay)
 
     async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
         # Starlette answers NoMapping with a 500, outside of all middleware, as LiteLLM's does,

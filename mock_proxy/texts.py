@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,8 +13,11 @@ from starlette.responses import Response
 from . import failures, tokens, wire
 from .auth import Caller
 from .calls import Call, Choice, Proxy, Reply, Route, answering, make_reply
-from .chat import pieces_of, streamed, whole
+from .chat import pieces_of, streamed, usage_of, wants_usage, whole
 from .wire import ProxyError
+
+if TYPE_CHECKING:
+    from .relay import Streaming
 
 ROUTE = Route("/completions", needs=("prompt",))
 
@@ -31,21 +34,22 @@ async def complete(request: Request, proxy: Proxy, caller: Caller) -> Response:
             messages = [{"role": "user", "content": prompt}]
             call = replace(call, caller=replace(caller, body={**caller.body, "messages": messages}))
             is_stream = call.body.get("stream") is True
-            failures.check({**call.body, "model": call.group}, call.model)
+            body = {**call.body, "model": call.group}
+            failures.check(body, call.model, relayed=call.relay is not None)
             await failures.on_demand(call.model, call.group, call.caller.key, is_stream=is_stream)
             await asyncio.sleep(float(call.model.params.get("mock_delay") or 0))
-            reply = await make_reply(call)
             if is_stream:
-                response = streamed(call, reply, stream(call, reply))
-                for name in list(response.headers):
-                    if name.startswith(NOT_IN_STREAMS):
-                        del response.headers[name]
-                return response
+                return _without(NOT_IN_STREAMS, await _streamed(call))
+            reply = await make_reply(call)
             return whole(call, reply, body_of(call, reply))
     except ProxyError as error:
         # Of its own headers LiteLLM 1.106.2 sends but one here; and it writes an unknown
         # model's error in a form of its own.
-        error.headers = {"x-litellm-call-id": caller.call_id}
+        error.headers = {
+            name: text
+            for name, text in error.headers.items()
+            if name == "x-litellm-call-id" or name.startswith("llm_provider-")
+        }
         if "provider_specific_fields" in error.error:
             message = f"400: {{'error': '{error.error['message']}'}}"
             plain = ProxyError(400, message, "None", "None", headers=error.headers)
@@ -62,6 +66,21 @@ NOT_IN_STREAMS = (
 """Headers that LiteLLM 1.106.2 leaves out of a streamed completion."""
 
 
+async def _streamed(call: Call) -> Response:
+    relayed = await call.relay.stream(call) if call.relay is not None else None
+    if relayed is not None:
+        return relayed.response(call, _relayed_chunks(call, relayed))
+    reply = await make_reply(call)
+    return streamed(call, reply, stream(call, reply))
+
+
+def _without(names: tuple[str, ...], response: Response) -> Response:
+    for name in list(response.headers):
+        if name.startswith(names):
+            del response.headers[name]
+    return response
+
+
 def _unmapped(prompt: Any, group: str) -> ProxyError:
     message = (
         "litellm.APIConnectionError: APIConnectionError: OpenAIException - Unmapped prompt format. "
@@ -72,7 +91,7 @@ def _unmapped(prompt: Any, group: str) -> ProxyError:
 
 
 def body_of(call: Call, reply: Reply) -> dict[str, Any]:
-    usage = wire.usage(reply.prompt_tokens, reply.completion_tokens, canned=call.model.is_canned)
+    usage = usage_of(call, reply)
     for name in ("completion_tokens_details", "prompt_tokens_details"):
         known = usage.get(name)
         more = {"text_tokens": None, "image_tokens": None, "video_tokens": None}
@@ -108,34 +127,48 @@ async def stream(call: Call, reply: Reply) -> AsyncIterator[bytes]:
 
 
 def _chunks(call: Call, reply: Reply) -> Iterator[dict[str, Any]]:
-    options = call.body.get("stream_options")
-    wants_usage = isinstance(options, dict) and bool(options.get("include_usage"))
-    # Without include_usage each chunk carries an empty count (LiteLLM 1.106.2).
-    empty = {} if wants_usage else {"usage": wire.usage(0, 0, canned=True)}
-
-    def chunk(choice: dict[str, Any], **more: Any) -> dict[str, Any]:
-        return {
-            "id": call.id,
-            "object": "text_completion",
-            "created": call.created,
-            "model": call.group,
-            "choices": [choice],
-            **more,
-        }
-
     first = reply.choices[0] if reply.choices else Choice("")
     for piece in pieces_of(call, first):
-        yield chunk({"index": 0, "text": piece}, **empty)
-    yield chunk({"finish_reason": first.finish_reason, "index": 0}, **empty)
-    if wants_usage:
-        usage = wire.usage(reply.prompt_tokens, reply.completion_tokens, canned=True)
-        usage["completion_tokens_details"] = {
-            "reasoning_tokens": 0,
-            "text_tokens": reply.completion_tokens,
-        }
-        price = call.price(reply)
-        cost = {} if price is None else {"cost": sum(price)}
-        yield chunk({"index": 0}, usage={**usage, **cost})
+        yield _chunk(call, {"index": 0, "text": piece})
+    yield _chunk(call, {"finish_reason": first.finish_reason, "index": 0})
+    if wants_usage(call):
+        yield _usage_chunk(call, reply)
+
+
+async def _relayed_chunks(call: Call, relayed: Streaming) -> AsyncIterator[dict[str, Any]]:
+    """The first answer's pieces as they come, and how it ended."""
+    async for choices in relayed.choices():
+        for choice in choices:
+            if choice["index"] == 0 and choice["delta"].get("content"):
+                yield _chunk(call, {"index": 0, "text": choice["delta"]["content"]})
+            if choice["index"] == 0 and "finish_reason" in choice:
+                yield _chunk(call, {"finish_reason": choice["finish_reason"], "index": 0})
+    if wants_usage(call):
+        yield _usage_chunk(call, relayed.reply())
+
+
+def _chunk(call: Call, choice: dict[str, Any], **more: Any) -> dict[str, Any]:
+    if not wants_usage(call):  # then each chunk carries an empty count (LiteLLM 1.106.2)
+        more = {"usage": wire.usage(0, 0, canned=True)}
+    return {
+        "id": call.id,
+        "object": "text_completion",
+        "created": call.created,
+        "model": call.group,
+        "choices": [choice],
+        **more,
+    }
+
+
+def _usage_chunk(call: Call, reply: Reply) -> dict[str, Any]:
+    usage = wire.usage(reply.prompt_tokens, reply.completion_tokens, canned=True)
+    usage["completion_tokens_details"] = {
+        "reasoning_tokens": 0,
+        "text_tokens": reply.completion_tokens,
+    }
+    price = call.price(reply)
+    cost = {} if price is None else {"cost": sum(price)}
+    return _chunk(call, {"index": 0}, usage={**usage, **cost})
 
 
 async def count(request: Request, proxy: Proxy, caller: Caller) -> Response:

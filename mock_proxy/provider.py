@@ -1,0 +1,123 @@
+"""What LiteLLM makes of a provider's failures: its statuses, texts, types and headers.
+
+Recorded from LiteLLM 1.106.2 for 400, 401, 404, 429, 500, 503, a timeout and an answer that is no
+JSON. Other statuses follow the same pattern.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from . import wire
+from .wire import ProxyError
+
+NAMES = {
+    400: "BadRequestError",
+    401: "AuthenticationError: AuthenticationError",
+    403: "PermissionDeniedError: PermissionDeniedError",
+    404: "NotFoundError",
+    422: "UnprocessableEntityError",
+    429: "RateLimitError: RateLimitError",
+    500: "InternalServerError: InternalServerError",
+    503: "ServiceUnavailableError: ServiceUnavailableError",
+}
+TYPES = {401: "authentication_error", 429: "throttling_error"}
+
+TOO_LONG = (
+    "maximum context length",
+    "context_length_exceeded",
+    "exceed context window",
+    "exceeds the available context size",
+)
+"""How providers and local servers say that a text is too long for the model."""
+
+LONGEST_MESSAGE = 2_000
+"""Characters of a provider's message that are handed on; it may be a whole web page."""
+
+LIMITS = tuple(
+    f"x-ratelimit-{what}-{kind}"
+    for what in ("limit", "remaining")
+    for kind in ("requests", "tokens")
+)
+"""A provider's headers that LiteLLM hands on under their own names, too."""
+
+NOT_HANDED_ON = ("set-cookie", "connection", "keep-alive", "transfer-encoding", "x-litellm-")
+"""Beginnings of names. LiteLLM behind LiteLLM would tell what its instructor's key has spent."""
+
+
+def failure(status: int, content: str, headers: Mapping[str, str], group: str) -> ProxyError:
+    """What the caller gets for a provider's answer that is an error."""
+    told = _told(content)
+    message = str(told.get("message") or content or f"Error code: {status}")[:LONGEST_MESSAGE]
+    status = status if status >= 400 else 500
+    if status in (408, 504):
+        text = f"litellm.Timeout: APITimeoutError - {message}"
+        status = 408
+    elif status == 400 and any(sign in f"{message} {told.get('code')}" for sign in TOO_LONG):
+        return _handing_on(headers, _too_long(message, group))
+    else:
+        text = f"litellm.{NAMES.get(status, 'APIError: APIError')}: OpenAIException - {message}"
+    kind = "internal_server_error" if status >= 500 else TYPES.get(status, "invalid_request_error")
+    param = told.get("param") if status == 400 else None
+    return _handing_on(headers, wire.failed(status, text, group, kind, param))
+
+
+def _too_long(message: str, group: str) -> ProxyError:
+    text = (
+        "litellm.ContextWindowExceededError: litellm.BadRequestError: ContextWindowExceededError: "
+        f"OpenAIException - {message}\nmodel={group}. context_window_fallbacks=None. "
+        "fallbacks=None.\n\nSet 'context_window_fallback' - "
+        "https://docs.litellm.ai/docs/routing#fallbacks"
+    )
+    return wire.failed(400, text, group, "invalid_request_error")
+
+
+def _handing_on(headers: Mapping[str, str], error: ProxyError) -> ProxyError:
+    error.headers |= handed_on(headers)
+    return error
+
+
+def unreachable(group: str) -> ProxyError:
+    message = (
+        "litellm.InternalServerError: InternalServerError: OpenAIException - Connection error."
+    )
+    return wire.failed(500, message, group, "internal_server_error")
+
+
+def timed_out(group: str, timeout: float, seconds: float) -> ProxyError:
+    message = (
+        "litellm.Timeout: APITimeoutError - Request timed out. Error_str: Request timed out. - "
+        f"timeout value={timeout}, time taken={seconds:.1f} seconds\n\n"
+        f"Deployment Info: request_timeout: None\ntimeout: {timeout}"
+    )
+    return wire.failed(408, message, group, "invalid_request_error")
+
+
+def unreadable(group: str, problem: object) -> ProxyError:
+    """For an answer that is no JSON, or not of the form that was asked for."""
+    message = f"litellm.InternalServerError: InternalServerError: OpenAIException - {problem}"
+    return wire.failed(500, message, group, "internal_server_error")
+
+
+def handed_on(headers: Mapping[str, str]) -> wire.Headers:
+    """A provider's headers as LiteLLM hands them on, ``retry-after`` among them."""
+    found = {name.lower(): text for name, text in headers.items()}
+    found = {name: text for name, text in found.items() if not name.startswith(NOT_HANDED_ON)}
+    handed = {f"llm_provider-{name}": text for name, text in found.items()}
+    return handed | {name: found[name] for name in LIMITS if name in found}
+
+
+def _told(content: str) -> dict[str, Any]:
+    """The error in its body: OpenAI's form, or one of those that other servers write."""
+    try:
+        body = json.loads(content)
+    except ValueError:
+        return {}
+    if not isinstance(body, dict):
+        return {}
+    error = body.get("error", body)
+    if not isinstance(error, dict):
+        return {"message": error}
+    return {"message": error.get("message") or error.get("detail"), **error}

@@ -1,0 +1,534 @@
+"""Answers from another server: any that speaks OpenAI's API, or a recording of one.
+
+Keys, budgets, limits, the order of checks and the form of answers stay this proxy's. The other
+server, the upstream, gets the request without the learner's key, and makes the answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import re
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from . import embed, provider, tokens, wire
+from .calls import DEFAULT_TIMEOUT, Call, Choice, Reply, most_tokens
+from .config import Model, ProxyConfig
+from .wire import ProxyError
+
+CHAT, EMBEDDINGS = "/chat/completions", "/embeddings"
+
+NOT_SENT_ON = (
+    "model",  # goes on under the upstream's name for it
+    "timeout",
+    "num_retries",
+    "fallbacks",
+    "metadata",
+    "mock_",
+    "litellm_",
+    "api_key",
+    "api_base",
+    "base_url",
+    "extra_headers",
+    "user_config",
+)
+"""Beginnings of parameters that are for LiteLLM itself, or might hold a key."""
+
+CONNECTING = 10.0
+"""Seconds at most until the upstream accepts a connection."""
+
+IDLE = 3.0
+"""Seconds that an unused connection is kept. Uvicorn, and so many a local server, closes it after
+5; a request that meets a connection at its end would fail."""
+
+SHORTEST_SECRET = 8
+"""Characters of a key from which on it is looked for; local servers take ``none`` as a key."""
+
+
+T = TypeVar("T")
+
+LOG = logging.getLogger(__name__)
+"""For who started the proxy: learners are told no more than LiteLLM tells."""
+
+
+class NotRecorded(ProxyError):
+    """A recording does not hold this request."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the upstream is asked, and by which name the learner called the model."""
+
+    path: str
+    model: str
+    body: dict[str, Any]
+    """Without the model."""
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Vectors as the upstream sent them, numbers or packed, and what they cost."""
+
+    reply: Reply
+    vectors: list[Any]
+
+
+class Recorder(Protocol):
+    def keep(self, request: Request, upstream_model: str, answered: dict[str, Any]) -> None:
+        """Keep ``{"answer": body}``, with its ``status`` if it is none, or ``{"pieces": […]}``."""
+
+
+class Relay:
+    """The maker of answers for some models of a configuration.
+
+    ``names`` says what the upstream calls each. ``transport`` answers in place of the network.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        names: Mapping[str, str],
+        *,
+        key: str | None = None,
+        recorder: Recorder | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        else_practice: bool = False,
+    ) -> None:
+        self.url, self.names, self._key = url, dict(names), key
+        self._recorder, self._else_practice = recorder, else_practice
+        headers = {"accept-encoding": "identity", "content-type": "application/json"}
+        if key:
+            headers["authorization"] = f"Bearer {key}"
+        self._client = httpx.AsyncClient(
+            headers=headers,
+            limits=httpx.Limits(max_connections=None, keepalive_expiry=IDLE),
+            # One learner's cookies are not for the next.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            # A network's HTTP_PROXY is no way to a server on this machine.
+            trust_env=not _is_here(url),
+            transport=transport,
+        )
+
+    def serves(self, model: Model) -> bool:
+        return model.name in self.names and not model.is_canned
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def reply(self, call: Call) -> Reply | None:
+        """The upstream's answer to a chat; None if it is left to the rules."""
+        return await self._or_rules(self._chat(call))
+
+    async def stream(self, call: Call) -> Streaming | None:
+        """The upstream's answer as it comes, once its first piece is there."""
+        return await self._or_rules(self._streaming(call))
+
+    async def embed(self, call: Call) -> Embedded | None:
+        """The vectors of the request's texts, and their price."""
+        return await self._or_rules(self._vectors(call))
+
+    async def _or_rules(self, answer: Awaitable[T]) -> T | None:
+        try:
+            return await answer
+        except NotRecorded:
+            if self._else_practice:
+                return None
+            raise
+
+    async def _chat(self, call: Call) -> Reply:
+        body = {name: value for name, value in chat_of(call).items() if name != "stream"}
+        response, request = await self._send(call, CHAT, body)
+        answer = await self._whole(call, response, request)
+        return reply_of(call, answer, self.headers_of(response))
+
+    async def _streaming(self, call: Call) -> Streaming:
+        response, request = await self._send(call, CHAT, chat_of(call))
+        streaming = Streaming(self, call, response, request)
+        try:
+            await streaming.start()
+        except BaseException:
+            await streaming.close()
+            raise
+        return streaming
+
+    async def _vectors(self, call: Call) -> Embedded:
+        response, request = await self._send(call, EMBEDDINGS, call.body)
+        answer = await self._whole(call, response, request)
+        try:
+            vectors = [item["embedding"] for item in answer["data"]]
+        except (KeyError, TypeError):
+            raise provider.unreadable(call.group, "Invalid response object") from None
+        used = _number(_mapping(answer.get("usage")).get("prompt_tokens"))
+        used = embed.count(call.body["input"]) if used is None else used
+        return Embedded(Reply((), used, 0, said={}, headers=self.headers_of(response)), vectors)
+
+    async def _send(
+        self, call: Call, path: str, body: Mapping[str, Any]
+    ) -> tuple[httpx.Response, Request]:
+        """The upstream's answer with its body unread, if it is one, or ProxyError."""
+        request = Request(path, call.group, sent_on(body))
+        timeout = timeout_of(call)
+        started = time.perf_counter()
+        made = self._client.build_request(
+            "POST",
+            self.url + path,
+            content=wire.python_json({"model": self.name_of(call), **request.body}),
+            timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECTING), pool=None),
+            extensions={"asked": request, "key": call.caller.key},
+        )
+        with failing(call, timeout, started):
+            response = await self._client.send(made, stream=True)
+        if response.is_success:
+            return response, request
+        content = await self._read(call, response)
+        text = content.decode("utf-8", "replace")
+        if response.status_code in (400, 422):  # the request is at fault, and would be again
+            self.record(call, request, {"status": response.status_code, "answer": text})
+        headers = self.headers_of(response)
+        raise provider.failure(response.status_code, text, headers, call.group)
+
+    async def _whole(self, call: Call, response: httpx.Response, request: Request) -> Any:
+        body = self.parsed(call, await self._read(call, response))
+        if not isinstance(body, dict):
+            raise provider.unreadable(call.group, "Invalid response object")
+        self.record(call, request, {"answer": body})
+        return body
+
+    async def _read(self, call: Call, response: httpx.Response) -> bytes:
+        try:
+            with failing(call, timeout_of(call), time.perf_counter()):
+                return self.hide(await response.aread())
+        finally:
+            await response.aclose()
+
+    def parsed(self, call: Call, content: bytes) -> Any:
+        """The JSON, or LiteLLM's error for what is none."""
+        try:
+            return orjson.loads(content)
+        except orjson.JSONDecodeError as error:
+            problem: ValueError = error
+        try:
+            json.loads(content)
+        except ValueError as error:  # in the words that LiteLLM passes on
+            problem = error
+        raise provider.unreadable(call.group, problem)
+
+    def hide(self, content: bytes) -> bytes:
+        """The upstream's words without its key, which it may repeat."""
+        if self._key is None or len(self._key) < SHORTEST_SECRET:
+            return content
+        return content.replace(self._key.encode(), b"sk-...")
+
+    def headers_of(self, response: httpx.Response) -> wire.Headers:
+        return {
+            name: self.hide(text.encode()).decode()
+            for name, text in provider.handed_on(response.headers).items()
+        }
+
+    def name_of(self, call: Call) -> str:
+        """What the upstream calls the model."""
+        name = self.names[call.model.name]
+        return call.group if "*" in name else name
+
+    def record(self, call: Call, request: Request, answered: dict[str, Any]) -> None:
+        if self._recorder is not None:
+            self._recorder.keep(request, self.name_of(call), answered)
+
+
+class Streaming:
+    """An upstream's answer while it comes."""
+
+    def __init__(
+        self, relay: Relay, call: Call, response: httpx.Response, request: Request
+    ) -> None:
+        self._relay, self._call, self._response, self._request = relay, call, response, request
+        self._events = self._read()
+        self._first: dict[str, Any] | None = None
+        self._pieces: list[Any] = []
+        self._texts: dict[int, str] = {}
+        self._usage: dict[str, Any] = {}
+        self._ended = False
+        self.said: dict[str, Any] = {}
+
+    async def start(self) -> None:
+        """Wait for the first piece: what fails before it fails as a whole answer does."""
+        self._first = await anext(self._events, None)
+        self.said = _said(self._first or {})
+
+    async def choices(self) -> AsyncIterator[list[dict[str, Any]]]:
+        """The pieces of the answers, as LiteLLM writes them."""
+        event = self._first
+        while event is not None:
+            choices = [_piece(choice) for choice in _list(event.get("choices"))]
+            for choice in choices:
+                self._note(choice)
+            if choices:
+                yield choices
+            event = await anext(self._events, None)
+        self._relay.record(self._call, self._request, {"pieces": self._pieces})
+
+    def reply(self) -> Reply:
+        """All that came, for its price."""
+        choices = [{"message": {"content": text}} for text in self._texts.values()]
+        return reply_of(self._call, {"choices": choices or [{}], "usage": self._usage}, {})
+
+    def response(self, call: Call, chunks: AsyncIterator[dict[str, Any]]) -> Response:
+        """The answer to the client: the chunks made of these pieces, as server-sent events."""
+        handed_on = self._relay.headers_of(self._response)
+        nothing_yet = Reply((), 0, 0, said=self.said, headers=handed_on)
+        headers = call.headers(nothing_yet, is_stream=True)
+        return _Events(self, self._paid(call, chunks), headers)
+
+    async def close(self) -> None:
+        """Tell the upstream to stop, if it has not; what was not sent costs nothing."""
+        self._call.admission.close()
+        await self._events.aclose()
+        await self._response.aclose()
+
+    async def _paid(
+        self, call: Call, chunks: AsyncIterator[dict[str, Any]]
+    ) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in chunks:
+                yield wire.event(chunk)
+        except ProxyError as error:  # in the middle: LiteLLM writes it into the stream, and ends
+            yield wire.event({"error": error.error})
+            return
+        call.settle(self.reply())
+        yield wire.DONE
+
+    async def _read(self) -> AsyncGenerator[dict[str, Any], None]:
+        """The data of each event, to the end of the stream."""
+        with failing(self._call, timeout_of(self._call), time.perf_counter()):
+            async for data in _data(self._response):
+                if data == b"[DONE]":
+                    self._ended = True
+                    continue  # to the end of the body, so that the connection can be kept
+                event = self._relay.parsed(self._call, self._relay.hide(data))
+                if not isinstance(event, dict):
+                    raise provider.unreadable(self._call.group, "Invalid response object")
+                if event.get("error"):
+                    raise _failed_inside(event, self._call.group)
+                self._pieces.append(event)
+                self._usage = _mapping(event.get("usage")) or self._usage
+                yield event
+        if not self._ended:
+            raise provider.unreachable(self._call.group)
+
+    def _note(self, choice: dict[str, Any]) -> None:
+        text = choice["delta"].get("content") or ""
+        self._texts[choice["index"]] = self._texts.get(choice["index"], "") + text
+        self._ended = self._ended or "finish_reason" in choice
+
+
+class _Events(StreamingResponse):
+    """Ends the upstream's work, however this answer ends: even where it never began."""
+
+    def __init__(
+        self, streaming: Streaming, events: AsyncIterator[bytes], headers: wire.Headers
+    ) -> None:
+        self._streaming = streaming
+        super().__init__(
+            events,
+            headers={**headers, "cache-control": "no-cache", "x-accel-buffering": "no"},
+            media_type="text/event-stream",
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._streaming.close()
+
+
+# --- the configuration ------------------------------------------------------------------------
+
+
+def relaying(config: ProxyConfig, names: Mapping[str, str], url: str) -> ProxyConfig:
+    """The configuration as headers and ``/model/info`` tell of it: who really answers.
+
+    The price is that of the upstream's model. Where the table has none, as for a local model, it is
+    that of the name that learners know, so that costs and budgets can still be taught.
+    """
+    return replace(
+        config,
+        models=tuple(
+            _relayed(model, names[model.name], url) if model.name in names else model
+            for model in config.models
+        ),
+    )
+
+
+PRICES = ("input_cost_per_token", "output_cost_per_token", "mode")
+
+
+def _relayed(model: Model, name: str, url: str) -> Model:
+    target = f"openai/{name}"
+    own, asked = tokens.facts(target, {}), tokens.facts(model.target, {})
+    facts = own if "input_cost_per_token" in own else asked
+    known = {fact: facts[fact] for fact in PRICES if fact in facts}
+    params = {**model.params, "model": target, "api_base": url}
+    return replace(model, params=params, info={**known, **model.info})
+
+
+def _is_here(url: str) -> bool:
+    return (urlsplit(url).hostname or "") in ("localhost", "127.0.0.1", "::1")
+
+
+# --- requests ---------------------------------------------------------------------------------
+
+
+def sent_on(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that are for the upstream, unchanged; null means as much as left out."""
+    return {
+        name: value
+        for name, value in body.items()
+        if value is not None and not name.startswith(NOT_SENT_ON)
+    }
+
+
+def chat_of(call: Call) -> dict[str, Any]:
+    """The chat to send. A text completion is a chat of one message, as in LiteLLM."""
+    body = {name: value for name, value in call.body.items() if name != "prompt"}
+    most = most_tokens(call)
+    if most is not None and not {"max_tokens", "max_completion_tokens"} & body.keys():
+        body["max_tokens"] = most
+    return body
+
+
+def timeout_of(call: Call) -> float:
+    """Seconds to wait for the upstream: the request's, or the model's."""
+    asked = call.body.get("timeout")
+    if isinstance(asked, (int, float)) and asked > 0:
+        return float(asked)
+    return float(call.model.params.get("timeout") or DEFAULT_TIMEOUT)
+
+
+@contextlib.contextmanager
+def failing(call: Call, timeout: float, started: float) -> Iterator[None]:
+    """Turn what fails on the way to the upstream into LiteLLM's errors."""
+    try:
+        yield
+    except httpx.TimeoutException as problem:
+        LOG.warning("The upstream did not answer in time (%s).", type(problem).__name__)
+        raise provider.timed_out(call.group, timeout, time.perf_counter() - started) from None
+    except (httpx.HTTPError, httpx.StreamError) as problem:
+        LOG.warning("The upstream cannot be reached (%s).", problem or type(problem).__name__)
+        raise provider.unreachable(call.group) from None
+
+
+# --- answers ----------------------------------------------------------------------------------
+
+
+def reply_of(call: Call, body: Mapping[str, Any], headers: wire.Headers) -> Reply:
+    """An upstream's body as a reply; the tokens are counted here where it does not say."""
+    given = [choice for choice in _list(body.get("choices")) if isinstance(choice, dict)]
+    if not given:
+        raise provider.unreadable(call.group, "Invalid response object")
+    choices = tuple(_choice(choice) for choice in given)
+    usage = _mapping(body.get("usage"))
+    prompt, completion = (_number(usage.get(f"{kind}_tokens")) for kind in ("prompt", "completion"))
+    return Reply(
+        choices,
+        tokens.count_messages(call.body["messages"]) if prompt is None else prompt,
+        sum(tokens.count(choice.text or "") for choice in choices)
+        if completion is None
+        else completion,
+        said={**_said(body), "usage": _details(usage)},
+        headers=headers,
+    )
+
+
+OF_A_MESSAGE = ("role", "content", "tool_calls", "refusal", "annotations", "function_call", "audio")
+"""Fields of a message that have their place in the answer, or are not handed on."""
+
+
+def _choice(choice: Mapping[str, Any]) -> Choice:
+    message = _mapping(choice.get("message"))
+    text = message.get("content")
+    return Choice(
+        text if text is None else str(text),
+        str(choice.get("finish_reason") or "stop"),
+        tuple(_call(made) for made in _list(message.get("tool_calls")) if isinstance(made, dict)),
+        {k: v for k, v in message.items() if k not in OF_A_MESSAGE and v is not None},
+        choice.get("logprobs"),
+    )
+
+
+def _call(made: Mapping[str, Any]) -> dict[str, Any]:
+    function = _mapping(made.get("function"))
+    arguments = function.get("arguments")
+    return {
+        "id": str(made.get("id") or wire.new_id("call_")),
+        "type": "function",
+        "function": {
+            "name": str(function.get("name") or ""),
+            "arguments": arguments if isinstance(arguments, str) else json.dumps(arguments or {}),
+        },
+    }
+
+
+def _piece(choice: Any) -> dict[str, Any]:
+    """A choice of a streamed piece without what says nothing."""
+    choice = _mapping(choice)
+    delta = {k: v for k, v in _mapping(choice.get("delta")).items() if v is not None}
+    if set(delta) == {"role"}:
+        delta["content"] = ""
+    piece: dict[str, Any] = {"index": _number(choice.get("index")) or 0, "delta": delta}
+    for name in ("finish_reason", "logprobs"):
+        if choice.get(name) is not None:
+            piece[name] = choice[name]
+    return piece
+
+
+def _said(body: Mapping[str, Any]) -> dict[str, Any]:
+    said = {"system_fingerprint": body.get("system_fingerprint")}
+    if body.get("service_tier") is not None:
+        said["service_tier"] = body["service_tier"]
+    return said
+
+
+def _details(usage: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in usage.items() if name.endswith("_tokens_details")}
+
+
+def _failed_inside(event: Mapping[str, Any], group: str) -> ProxyError:
+    """An error that came as a piece of a stream."""
+    code = str(_mapping(event["error"]).get("code"))
+    status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
+    return provider.failure(status, json.dumps(event), {}, group)
+
+
+async def _data(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The data of server-sent events. httpx's lines end at characters that JSON may hold."""
+    unread = b""
+    async for content in response.aiter_bytes():
+        *lines, unread = (unread + content).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data:"):
+                yield line[5:].strip()
+    if unread.startswith(b"data:"):
+        yield unread[5:].strip()
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
