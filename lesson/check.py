@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lesson.options import languages, number_from, root_of
+from lesson.options import LIVE_SECONDS, add_live_arguments, languages, number_from, root_of
 from lesson.practice import practice_environment
 from lesson.show import (
     Outcome,
@@ -61,13 +61,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--block-timeout",
         type=number_from(1),
-        default=Limits.seconds,
         metavar="SECONDS",
-        help="time limit of each block (default: %(default)s)",
+        help=f"time limit of each block (default: {Limits.seconds}, with --live {LIVE_SECONDS})",
     )
+    live = parser.add_argument_group("on your own proxy")
+    live.add_argument(
+        "--live",
+        action="store_true",
+        help="run on the proxy of LITELLM_BASE_URL with the key in LITELLM_API_KEY, as "
+        "`lesson live` does; the following options are for this",
+    )
+    add_live_arguments(live)
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.live:
+        return run_live(options)
+    options.block_timeout = options.block_timeout or Limits.seconds
     if options.parse_only and (options.update or options.watch):
         other = "--update" if options.update else "--watch"
         raise LessonError(f"--parse-only runs nothing, {other} needs what happened: give one")
@@ -96,6 +106,16 @@ def run(options: argparse.Namespace) -> int:
             with contextlib.suppress(KeyboardInterrupt):
                 watch(options, lesson, seen, verification, console)
     return 0 if outcome.is_well else 1
+
+
+def run_live(options: argparse.Namespace) -> int:
+    for name in ("parse_only", "update", "watch"):
+        if getattr(options, name):
+            raise LessonError(f"--live and --{name.replace('_', '-')}: give one")
+    from lesson import live  # which brings what no other check needs
+
+    options.block_timeout = options.block_timeout or LIVE_SECONDS
+    return live.run(options)
 
 
 def read(

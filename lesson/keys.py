@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import requests
 
-from lesson.options import number_from
+from lesson.options import dollars, number_from
 from lesson.show import counted
 from lesson_runner.workbench import LessonError
 
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--revoke", type=Path, metavar="FILE", help="block the keys that this table lists"
     )
     parser.add_argument(
-        "--budget", type=_dollars, default=0.5, metavar="USD", help="what each key may spend (0.50)"
+        "--budget", type=dollars, default=0.5, metavar="USD", help="what each key may spend (0.50)"
     )
     parser.add_argument(
         "--days", type=number_from(1, 366), default=3, help="how long the keys are valid (3)"
@@ -225,13 +225,3 @@ def _reason(response: requests.Response) -> str:
         return str(body["error"]["message"] if "error" in body else body["detail"])
     except (ValueError, KeyError, TypeError):
         return response.text[:200]
-
-
-def _dollars(text: str) -> float:
-    try:
-        amount = float(text)
-    except ValueError:
-        amount = -1.0
-    if not 0 <= amount < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount of US dollars, such as 0.50")
-    return amount

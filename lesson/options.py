@@ -8,6 +8,9 @@ from lesson_runner import LANGUAGES
 from lesson_runner.episode import ALIASES
 from lesson_runner.workbench import LessonError, find_root
 
+LIVE_SECONDS = 300
+"""Time limit of a block on a real proxy, whose models take their time."""
+
 
 def languages(text: str) -> tuple[str, ...]:
     """`python,R` → ("python", "r")."""
@@ -40,3 +43,51 @@ def number_from(least: int, most: int = 10**9) -> Callable[[str], int]:
         return int(text)
 
     return number
+
+
+def dollars(text: str) -> float:
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount of US dollars, such as 0.50")
+    return amount
+
+
+def stand_in(text: str) -> tuple[str, str]:
+    """`gpt-4=theirs` → ("gpt-4", "theirs")."""
+    ours, _, theirs = (part.strip() for part in text.partition("="))
+    if not ours or not theirs:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=THEIRS, such as gpt-4=our-gpt")
+    return ours, theirs
+
+
+def add_live_arguments(parser: argparse._ActionsContainer) -> None:
+    """What a run against a real proxy may be told: `lesson live`, `lesson check --live`."""
+    parser.add_argument(
+        "--model",
+        type=stand_in,
+        action="append",
+        default=[],
+        metavar="NAME=THEIRS",
+        help="their model stands in for this model of the lesson; may be given several times",
+    )
+    parser.add_argument(
+        "--max-cost", type=dollars, metavar="USD", help="stop when so much is spent (no limit)"
+    )
+    parser.add_argument(
+        "--learners",
+        type=number_from(1, 100_000),
+        default=30,
+        metavar="N",
+        help="estimate the cost of a class of this size (%(default)s)",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=number_from(1, 64),
+        default=1,
+        metavar="N",
+        help="how many pages run at a time (%(default)s)",
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask before it starts")

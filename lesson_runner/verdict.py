@@ -1,6 +1,7 @@
 """What a page says of a block, what happened → passed or failed, and why. Pure."""
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,6 +30,8 @@ class Result:
     detail: str = ""
     seconds: float = 0.0
     execution: Execution | None = None
+    difference: str = ""
+    """What differs from the page where that is no failure: answers of a model vary."""
 
     @property
     def line_to_show(self) -> int:
@@ -44,7 +47,9 @@ class Result:
         return f"{self.reason}\n{self.detail}".strip()
 
 
-def results_of_run(episode: Episode, language: str, run: Run) -> tuple[Result, ...]:
+def results_of_run(
+    episode: Episode, language: str, run: Run, *, answers_vary: bool = False
+) -> tuple[Result, ...]:
     """A result for each block of the language, those that were not reached included."""
     blocks = episode.to_run(language)
     if run.start_problem:
@@ -60,29 +65,63 @@ def results_of_run(episode: Episode, language: str, run: Run) -> tuple[Result, .
             reason = f"not reached: {culprit} failed"
             results.append(Result(block, "not run", reason, execution=execution))
             continue
-        results.append(judge(execution))
-        culprit = results[-1].place if stops(execution) else ""
+        results.append(judge(execution, answers_vary=answers_vary))
+        culprit = results[-1].place if stops(execution, answers_vary=answers_vary) else ""
     return tuple(results)
 
 
-def stops(execution: Execution) -> bool:
+def stops(execution: Execution, *, answers_vary: bool = False) -> bool:
     """Whether the blocks after this one would only fail because of it."""
-    shown = execution.block.shows("error")
-    failure = execution.failure
-    unexpected = failure is not None and (
-        shown is None or not _same_last_line(shown.text, failure.text)
-    )
-    return bool(execution.ended) or unexpected
+    if execution.ended:
+        return True
+    if execution.failure is None:
+        return False
+    return not _expected(execution, answers_vary)
 
 
-def judge(execution: Execution) -> Result:
-    """The verdict on a block that ran."""
+def judge(execution: Execution, *, answers_vary: bool = False) -> Result:
+    """The verdict on a block that ran.
+
+    Where answers vary, other output than the page's, or another text of the error that the page
+    shows, is a `difference` and no failure.
+    """
     block = execution.block
+    difference = ""
     for check in (_ended, _raised, _printed_binary, _output, _printed_error, _figure):
         if failed := check(execution):
             reason, line, detail = failed
+            if answers_vary and _may_vary(check, execution):
+                difference = difference or detail or reason
+                continue
+            if check is _output and detail:
+                detail = "\n".join([detail, *_hints(execution)])
             return Result(block, "failed", reason, line, detail, execution.seconds, execution)
-    return Result(block, "passed", seconds=execution.seconds, execution=execution)
+    return Result(
+        block, "passed", seconds=execution.seconds, execution=execution, difference=difference
+    )
+
+
+def _may_vary(check: Callable[[Execution], "Failed"], execution: Execution) -> bool:
+    if check is _raised:
+        return execution.failure is not None and _expected(execution, answers_vary=True)
+    if check is _printed_error:  # the page shows some error as well
+        pattern = PRINTED_ERROR[execution.block.language]
+        shown = "\n".join(shown.text for shown in execution.block.shown)
+        return any(pattern.match(line) for line in shown.splitlines())
+    return check is _output
+
+
+def _expected(execution: Execution, answers_vary: bool) -> bool:
+    """Whether the page shows the error that a block raised."""
+    shown, failure = execution.block.shows("error"), execution.failure
+    if shown is None or failure is None:
+        return False
+    if _same_last_line(shown.text, failure.text):
+        return True
+    if not answers_vary:
+        return False
+    # Python names the class of an error: another one is another error. R and bash name none.
+    return execution.block.language != "python" or failure.name in shown.text
 
 
 Failed = tuple[str, int, str] | None  # reason, line, detail
@@ -152,12 +191,14 @@ def _output(execution: Execution) -> Failed:
         return "the block prints nothing: remove the empty `output` fence", shown.line, ""
     if detail := difference(shown.text, execution.output):
         reason = "the block prints something else than the page shows"
-        hints = [detail]
-        if plain(execution.printed) != plain(execution.output):
-            hints.append("what the block printed to stderr is not compared")
-        hints.append("if the block is right: lesson check --update writes what it prints")
-        return reason, shown.line, "\n".join(hints)
+        return reason, shown.line, detail
     return None
+
+
+def _hints(execution: Execution) -> Iterator[str]:
+    if plain(execution.printed) != plain(execution.output):
+        yield "what the block printed to stderr is not compared"
+    yield "if the block is right: lesson check --update writes what it prints"
 
 
 def _printed_error(execution: Execution) -> Failed:
