@@ -33,6 +33,12 @@ TOO_LONG = (
 )
 """How providers and local servers say that a text is too long for the model."""
 
+TOO_LONG_FOR_MODEL = (
+    "ContextWindowExceededError: litellm.BadRequestError: ContextWindowExceededError: "
+    "OpenAIException - {message}\nmodel={group}. context_window_fallbacks=None. fallbacks=None."
+    "\n\nSet 'context_window_fallback' - https://docs.litellm.ai/docs/routing#fallbacks"
+)
+
 LONGEST_MESSAGE = 2_000
 """Characters of a provider's message that are handed on; it may be a whole web page."""
 
@@ -47,35 +53,21 @@ NOT_HANDED_ON = ("set-cookie", "connection", "keep-alive", "transfer-encoding", 
 """Beginnings of names. LiteLLM behind LiteLLM would tell what its instructor's key has spent."""
 
 
-def failure(status: int, content: str, headers: Mapping[str, str], group: str) -> ProxyError:
-    """What the caller gets for a provider's answer that is an error."""
+def failure(status: int, content: str, headers: wire.Headers, group: str) -> ProxyError:
+    """What the caller gets for a provider's answer that is an error, with ``handed_on`` headers."""
     told = _told(content)
     message = str(told.get("message") or content or f"Error code: {status}")[:LONGEST_MESSAGE]
     status = status if status >= 400 else 500
-    if status in (408, 504):
-        text = f"litellm.Timeout: APITimeoutError - {message}"
-        status = 408
-    elif status == 400 and any(sign in f"{message} {told.get('code')}" for sign in TOO_LONG):
-        return _handing_on(headers, _too_long(message, group))
-    else:
-        text = f"litellm.{NAMES.get(status, 'APIError: APIError')}: OpenAIException - {message}"
     kind = "internal_server_error" if status >= 500 else TYPES.get(status, "invalid_request_error")
     param = told.get("param") if status == 400 else None
-    return _handing_on(headers, wire.failed(status, text, group, kind, param))
-
-
-def _too_long(message: str, group: str) -> ProxyError:
-    text = (
-        "litellm.ContextWindowExceededError: litellm.BadRequestError: ContextWindowExceededError: "
-        f"OpenAIException - {message}\nmodel={group}. context_window_fallbacks=None. "
-        "fallbacks=None.\n\nSet 'context_window_fallback' - "
-        "https://docs.litellm.ai/docs/routing#fallbacks"
-    )
-    return wire.failed(400, text, group, "invalid_request_error")
-
-
-def _handing_on(headers: Mapping[str, str], error: ProxyError) -> ProxyError:
-    error.headers |= handed_on(headers)
+    if status in (408, 504):
+        status, kind, text = 408, "invalid_request_error", f"Timeout: APITimeoutError - {message}"
+    elif status == 400 and any(sign in f"{message} {told.get('code')}" for sign in TOO_LONG):
+        param, text = None, TOO_LONG_FOR_MODEL.format(message=message, group=group)
+    else:
+        text = f"{NAMES.get(status, 'APIError: APIError')}: OpenAIException - {message}"
+    error = wire.failed(status, f"litellm.{text}", group, kind, param)
+    error.headers |= headers
     return error
 
 

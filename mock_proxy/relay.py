@@ -271,6 +271,8 @@ class Streaming:
         event = self._first
         while event is not None:
             choices = [_piece(choice) for choice in _list(event.get("choices"))]
+            # LiteLLM's own last piece, with the usage, holds a choice that says nothing.
+            choices = [choice for choice in choices if choice["delta"] or len(choice) > 2]
             for choice in choices:
                 self._note(choice)
             if choices:
@@ -281,7 +283,8 @@ class Streaming:
     def reply(self) -> Reply:
         """All that came, for its price."""
         choices = [{"message": {"content": text}} for text in self._texts.values()]
-        return reply_of(self._call, {"choices": choices or [{}], "usage": self._usage}, {})
+        body = {**self.said, "choices": choices or [{}], "usage": self._usage}
+        return reply_of(self._call, body, {})
 
     def response(self, call: Call, chunks: AsyncIterator[dict[str, Any]]) -> Response:
         """The answer to the client: the chunks made of these pieces, as server-sent events."""

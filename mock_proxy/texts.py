@@ -139,7 +139,7 @@ async def _relayed_chunks(call: Call, relayed: Streaming) -> AsyncIterator[dict[
     """The first answer's pieces as they come, and how it ended."""
     async for choices in relayed.choices():
         for choice in choices:
-            if choice["index"] == 0 and choice["delta"].get("content"):
+            if choice["index"] == 0 and "content" in choice["delta"]:
                 yield _chunk(call, {"index": 0, "text": choice["delta"]["content"]})
             if choice["index"] == 0 and "finish_reason" in choice:
                 yield _chunk(call, {"finish_reason": choice["finish_reason"], "index": 0})
