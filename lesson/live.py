@@ -9,7 +9,7 @@ import fnmatch
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ class Proxy:
     """The proxy that the lesson is tried on. No message names the key."""
 
     url: str
-    key: str
+    key: str = field(repr=False)
 
     def get(self, path: str) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.key}"}

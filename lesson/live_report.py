@@ -184,11 +184,11 @@ def tell_numbers(console: Console, live: Live) -> None:
         spend += f"; unknown for {counted(total.unknown, 'answer')} (streams, or no price told)"
     say(console, spend + ".")
     if relay.waits:
-        say(
-            console,
-            f"Waited {counted(len(relay.waits), 'time')} at the limits of the key, together "
-            f"{sum(relay.waits):.0f} s. Learners meet these limits, too.",
-        )
+        times = f"{counted(len(relay.waits), 'time')}, together {sum(relay.waits):.0f} s"
+        say(console, f"Waited {times}, because the proxy was busy (429). Learners meet this, too.")
+    if relay.slowed >= 1:
+        limit = f"{relay.requests_a_minute:,} requests a minute"
+        say(console, f"The key allows {limit}: requests waited {relay.slowed:.0f} s for this.")
     if relay.lost:
         say(console, f"No answer to {counted(len(relay.lost), 'request')}.")
     if relay.stopped:
@@ -235,6 +235,8 @@ def record(live: Live) -> dict[str, Any]:
         "answers_of_unknown_cost": total.unknown,
         "waits": len(relay.waits),
         "seconds_waited": sum(relay.waits),
+        "requests_a_minute": relay.requests_a_minute or None,
+        "seconds_slowed": relay.slowed,
         "requests_without_answer": len(relay.lost),
         "stopped_at_max_cost": relay.stopped,
         "learners": live.learners,

@@ -53,12 +53,19 @@ NAME_FOLLOWS = ("models", "engines", "deployments")
 """Parts of a path after which LiteLLM takes the name of a model."""
 
 
+LISTS = ("/models", "/model_group/info", "/model/info")
+
+
 @dataclass
 class Relay:
-    """What is passed on and how, and what was counted. `url` is what lesson code gets."""
+    """What is passed on and how, and what was counted. `url` is what lesson code gets.
+
+    `models` names what stands in for a model of the lesson. `waits` are the seconds of each wait
+    after a 429, `slowed` those of all requests that waited so that there was none.
+    """
 
     target: str
-    key: str = ""
+    key: str = field(default="", repr=False)
     models: Mapping[str, str] = field(default_factory=dict)
     prices: Prices = field(default_factory=dict)
     max_cost: float | None = None
@@ -66,6 +73,8 @@ class Relay:
     url: str = ""
     calls: list[Call] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
+    slowed: float = 0.0
+    requests_a_minute: int = 0
     lost: list[str] = field(default_factory=list)
     version: str = ""
     stopped: bool = False
@@ -73,7 +82,6 @@ class Relay:
     def __post_init__(self) -> None:
         self._parts: dict[str, tuple[str, str]] = {}
         self._next_slot = 0.0
-        self._requests_a_minute = 0
 
     def new_key(self, path: str, part: str, key: str = "") -> str:
         """A key for the code of one page and language; by default a stand-in for the real one."""
@@ -106,17 +114,18 @@ class Relay:
         client: httpx.AsyncClient = request.app.state.client
         try:
             response = await unless_gone(request, self._sent(client, outgoing, call))
+            is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
+            content = b"" if is_stream else await response.aread()
         except httpx.HTTPError as error:
             return self._no_answer(error)
         self.version = response.headers.get("x-litellm-version", self.version)
         call = replace(call, status=response.status_code, cost=cost_of(response))
         headers = self._headers_back(response, stand_in)
-        if response.headers.get("content-type", "").startswith("text/event-stream"):
+        if is_stream:
             pieces = self._pieces(response, call, stand_in)
             return with_headers(StreamingResponse(pieces, response.status_code), headers)
-        content = await response.aread()
         self.calls.append(with_usage(call, _json(content)))
-        content = self._without_key(content, stand_in)
+        content = self._without_key(with_stand_ins(request, content, self.models), stand_in)
         if request.method == "HEAD":
             headers += [(n, v) for n, v in response.headers.raw if n.lower() == b"content-length"]
         return with_headers(Response(content, response.status_code), headers)
@@ -136,26 +145,24 @@ class Relay:
             await response.aread()
             seconds = min(retry_after(response), left)
             left -= max(seconds, 1.0)
-            await self._wait(seconds)
+            self.waits.append(seconds)
+            await self.sleep(seconds)
 
     async def _take_slot(self) -> None:
         """Keep to the requests a minute that the proxy names for the key: evenly spread."""
-        if not self._requests_a_minute:
+        if not self.requests_a_minute:
             return
         now = time.monotonic()
         slot = max(now, self._next_slot)
-        self._next_slot = slot + 60 / self._requests_a_minute
+        self._next_slot = slot + 60 / self.requests_a_minute
         if slot > now:
-            await self._wait(slot - now)
+            self.slowed += slot - now
+            await self.sleep(slot - now)
 
     def _learn_limit(self, response: httpx.Response) -> None:
         limit = response.headers.get("x-litellm-key-rpm-limit", "")
         if limit.isdecimal():
-            self._requests_a_minute = int(limit)
-
-    async def _wait(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        await self.sleep(seconds)
+            self.requests_a_minute = int(limit)
 
     def _stand_in(self, request: Request) -> str:
         """The stand-in that a request came with, in whatever header."""
@@ -225,6 +232,9 @@ class Relay:
             async for piece in masked(source, self.key, stand_in or HIDDEN):
                 seen += piece
                 yield piece
+        except httpx.HTTPError as error:
+            self.lost.append(type(error).__name__)
+            raise ClientDisconnect from None  # so that the stream ends here, too, incomplete
         finally:
             events = bytes(seen).split(b"data: ")
             usage = next((e for e in reversed(events) if b'"usage"' in e), b"")
@@ -246,6 +256,22 @@ class Relay:
         message = f"lesson live: {self.target} does not answer ({name})"
         problem = {"message": message, "type": "internal_server_error", "param": None}
         return JSONResponse({"error": {**problem, "code": "502"}}, 502)
+
+
+def with_stand_ins(request: Request, content: bytes, models: Mapping[str, str]) -> bytes:
+    """A list of models in which each stand-in also stands under the name that the lesson uses."""
+    listed = _json(content) if request.url.path.endswith(LISTS) and models else None
+    if not isinstance(listed, dict) or not isinstance(listed.get("data"), list):
+        return content
+    entries = listed["data"]
+    added = [
+        {**entry, name: ours}
+        for ours, theirs in models.items()
+        for entry in entries
+        for name in ("id", "model_group", "model_name")
+        if isinstance(entry, dict) and entry.get(name) == theirs
+    ]
+    return json.dumps({**listed, "data": [*added, *entries]}).encode()
 
 
 async def unless_gone(request: Request, sent: Awaitable[httpx.Response]) -> httpx.Response:
@@ -332,7 +358,7 @@ def relaying(relay: Relay) -> Iterator[Relay]:
         server = uvicorn.Server(
             uvicorn.Config(
                 quiet(application(relay)),
-                log_level="error",
+                log_level="critical",
                 access_log=False,
                 server_header=False,
                 date_header=False,
