@@ -105,6 +105,8 @@ class Call:
         )
         if self.relay is not None and reply.said is None:
             headers |= BY_RULES
+        if reply.said is not None:  # it would say how much of the time was LiteLLM's own
+            headers.pop("x-litellm-overhead-duration-ms", None)
         return {**headers, **reply.headers}
 
     def settle(self, reply: Reply) -> None:

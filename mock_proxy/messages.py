@@ -93,7 +93,7 @@ def chat_of(body: Body) -> Body:
     chat += [_message(message) for message in messages if isinstance(message, dict)]
     offered = body.get("tools")
     tools = [
-        {"type": "function", "function": {**tool, "parameters": tool.get("input_schema")}}
+        {"type": "function", "function": _function(tool)}
         for tool in (offered if isinstance(offered, list) else [])
         if isinstance(tool, dict)
     ]
@@ -104,6 +104,11 @@ def chat_of(body: Body) -> Body:
         "stop": body.get("stop_sequences"),
         **({"tools": tools} if tools else {}),
     }
+
+
+def _function(tool: dict[str, Any]) -> dict[str, Any]:
+    known: dict[str, Any] = {k: tool[k] for k in ("name", "description") if k in tool}
+    return {**known, "parameters": tool.get("input_schema")}
 
 
 def _message(message: dict[str, Any]) -> dict[str, Any]:
@@ -123,10 +128,18 @@ def _blocks(choice: Choice) -> list[dict[str, Any]]:
             "type": "tool_use",
             "id": made["id"],
             "name": made["function"]["name"],
-            "input": json.loads(made["function"]["arguments"]),
+            "input": _input(made["function"]["arguments"]),
         }
         for made in choice.tool_calls
     ]
+
+
+def _input(arguments: str) -> Any:
+    """What a tool is called with. A model may write what is no JSON: then its words."""
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return {"arguments": arguments}
 
 
 def body_of(call: Call, reply: Reply) -> dict[str, Any]:

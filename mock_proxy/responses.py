@@ -54,7 +54,7 @@ def chat_of(body: Body) -> Body:
     messages = [_message(item) for item in items if isinstance(item, dict)]
     if body.get("instructions"):
         messages.insert(0, {"role": "system", "content": body["instructions"]})
-    chat = {
+    chat: Body = {
         "messages": messages,
         "max_tokens": body.get("max_output_tokens"),
         "temperature": body.get("temperature"),
@@ -62,21 +62,35 @@ def chat_of(body: Body) -> Body:
     }
     if isinstance(body.get("tools"), list):
         chat["tools"] = [
-            {"type": "function", "function": tool}
+            {"type": "function", "function": _without_type(tool)}
             for tool in body["tools"]
             if isinstance(tool, dict) and tool.get("type") == "function"
         ]
     text = body.get("text")
     if isinstance(text, dict) and isinstance(text.get("format"), dict):
         wanted = text["format"]
-        chat["response_format"] = {"type": wanted.get("type"), "json_schema": wanted}
+        chat["response_format"] = {"type": wanted.get("type")}
+        if wanted.get("type") == "json_schema":
+            chat["response_format"]["json_schema"] = _without_type(wanted)
     return chat
 
 
 def _message(item: dict[str, Any]) -> dict[str, Any]:
     if item.get("type") == "function_call_output":
         return {"role": "tool", "content": item.get("output")}
-    return {"role": item.get("role"), "content": item.get("content")}
+    content = item.get("content")
+    if isinstance(content, list):  # "input_text" and "output_text" are plain "text" in a chat
+        content = [
+            {"type": "text", "text": part.get("text")}
+            if isinstance(part, dict) and str(part.get("type")).endswith("_text")
+            else part
+            for part in content
+        ]
+    return {"role": item.get("role"), "content": content}
+
+
+def _without_type(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name != "type"}
 
 
 def body_of(call: Call, reply: Reply) -> dict[str, Any]:

@@ -223,6 +223,58 @@ def test_a_key_with_a_small_token_limit_gets_short_answers(other, proxy):
     assert other.bodies()[0]["max_tokens"] == 100
 
 
+def test_other_forms_are_asked_as_a_chat(other, learner):
+    """In OpenAI's own form: a strict server takes no field that it does not know."""
+    tool = {"name": "f", "description": "A tool."}
+    learner.post(
+        "/v1/responses",
+        json={
+            "model": "gpt-4o-mini",
+            "input": [{"role": "user", "content": [{"type": "input_text", "text": "Hi"}]}],
+            "tools": [{"type": "function", **tool, "parameters": {}}],
+            "text": {"format": {"type": "json_schema", "name": "a", "schema": {}}},
+        },
+    )
+    learner.post(
+        "/v1/messages",
+        json={
+            "model": "gpt-4o-mini",
+            "max_tokens": 9,
+            "messages": [{"role": "user", "content": "Hi"}],
+            "tools": [{**tool, "input_schema": {}}],
+        },
+    )
+    function = {"type": "function", "function": {**tool, "parameters": {}}}
+    assert other.bodies() == [
+        {
+            "model": "gemma3",
+            "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}],
+            "tools": [function],
+            "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}},
+        },
+        {
+            "model": "gemma3",
+            "messages": [{"role": "user", "content": "Hi"}],
+            "max_tokens": 9,
+            "tools": [function],
+        },
+    ]
+
+
+def test_a_tools_arguments_may_be_no_json(other, learner):
+    """Small models write such, and each form of answer hands it on."""
+    answer = completion(None)
+    call = {"id": "call_1", "function": {"name": "f", "arguments": "{city: Paris"}}
+    answer["choices"][0]["message"]["tool_calls"] = [call]
+    answer["choices"][0]["finish_reason"] = "tool_calls"
+    other.answer = lambda body: JSONResponse(answer)
+    (made,) = learner.ask("Hello").json()["choices"][0]["message"]["tool_calls"]
+    assert made["function"] == call["function"]
+    body = {"model": "gpt-4", "messages": HELLO, "max_tokens": 9}
+    (block,) = learner.post("/v1/messages", json=body).json()["content"]
+    assert block["input"] == {"arguments": "{city: Paris"}
+
+
 # --- what stays this proxy's ------------------------------------------------------------------
 
 
