@@ -43,6 +43,7 @@ class Choice:
     more: dict[str, Any] = field(default_factory=dict)
     """What else an upstream's message holds, such as ``reasoning_content``."""
     logprobs: Any = None
+    refusal: str | None = None
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def _canned_choice(index: int, choice: Choice) -> dict[str, Any]:
 
 
 def _provider_choice(index: int, choice: Choice) -> dict[str, Any]:
-    refusal = {"provider_specific_fields": {"refusal": None}}
+    refusal = {"provider_specific_fields": {"refusal": choice.refusal}}
     message: dict[str, Any]
     if choice.tool_calls:
         calls = [_tool_call(call) for call in choice.tool_calls]

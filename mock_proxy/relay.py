@@ -9,10 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -22,28 +21,25 @@ import orjson
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from . import embed, provider, tokens, wire
-from .calls import DEFAULT_TIMEOUT, Call, Choice, Reply, most_tokens
-from .config import Model, ProxyConfig
-from .wire import ProxyError
-
-CHAT, EMBEDDINGS = "/chat/completions", "/embeddings"
-
-NOT_SENT_ON = (
-    "model",  # goes on under the upstream's name for it
-    "timeout",
-    "num_retries",
-    "fallbacks",
-    "metadata",
-    "mock_",
-    "litellm_",
-    "api_key",
-    "api_base",
-    "base_url",
-    "extra_headers",
-    "user_config",
+from . import embed, provider, wire
+from .calls import Call, Reply
+from .config import Model
+from .upstream_forms import (
+    CHAT,
+    EMBEDDINGS,
+    Request,
+    chat_of,
+    failed_inside,
+    items,
+    mapping,
+    number,
+    piece,
+    reply_of,
+    said_by,
+    sent_on,
+    timeout_of,
 )
-"""Beginnings of parameters that are for LiteLLM itself, or might hold a key."""
+from .wire import ProxyError
 
 CONNECTING = 10.0
 """Seconds at most until the upstream accepts a connection."""
@@ -64,16 +60,6 @@ LOG = logging.getLogger(__name__)
 
 class NotRecorded(ProxyError):
     """A recording does not hold this request."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the upstream is asked, and by which name the learner called the model."""
-
-    path: str
-    model: str
-    body: dict[str, Any]
-    """Without the model."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +155,7 @@ class Relay:
             vectors = [item["embedding"] for item in answer["data"]]
         except (KeyError, TypeError):
             raise provider.unreadable(call.group, "Invalid response object") from None
-        used = _number(_mapping(answer.get("usage")).get("prompt_tokens"))
+        used = number(mapping(answer.get("usage")).get("prompt_tokens"))
         used = embed.count(call.body["input"]) if used is None else used
         return Embedded(Reply((), used, 0, said={}, headers=self.headers_of(response)), vectors)
 
@@ -264,13 +250,13 @@ class Streaming:
     async def start(self) -> None:
         """Wait for the first piece: what fails before it fails as a whole answer does."""
         self._first = await anext(self._events, None)
-        self.said = _said(self._first or {})
+        self.said = said_by(self._first or {})
 
     async def choices(self) -> AsyncIterator[list[dict[str, Any]]]:
         """The pieces of the answers, as LiteLLM writes them."""
         event = self._first
         while event is not None:
-            choices = [_piece(choice) for choice in _list(event.get("choices"))]
+            choices = [piece(choice) for choice in items(event.get("choices"))]
             # LiteLLM's own last piece, with the usage, holds a choice that says nothing.
             choices = [choice for choice in choices if choice["delta"] or len(choice) > 2]
             for choice in choices:
@@ -322,9 +308,9 @@ class Streaming:
                 if not isinstance(event, dict):
                     raise provider.unreadable(self._call.group, "Invalid response object")
                 if event.get("error"):
-                    raise _failed_inside(event, self._call.group)
+                    raise failed_inside(event, self._call.group)
                 self._pieces.append(event)
-                self._usage = _mapping(event.get("usage")) or self._usage
+                self._usage = mapping(event.get("usage")) or self._usage
                 yield event
         if not self._ended:
             raise provider.unreachable(self._call.group)
@@ -355,69 +341,6 @@ class _Events(StreamingResponse):
             await self._streaming.close()
 
 
-# --- the configuration ------------------------------------------------------------------------
-
-
-def relaying(config: ProxyConfig, names: Mapping[str, str], url: str) -> ProxyConfig:
-    """The configuration as headers and ``/model/info`` tell of it: who really answers.
-
-    The price is that of the upstream's model. Where the table has none, as for a local model, it is
-    that of the name that learners know, so that costs and budgets can still be taught.
-    """
-    return replace(
-        config,
-        models=tuple(
-            _relayed(model, names[model.name], url) if model.name in names else model
-            for model in config.models
-        ),
-    )
-
-
-PRICES = ("input_cost_per_token", "output_cost_per_token", "mode")
-
-
-def _relayed(model: Model, name: str, url: str) -> Model:
-    target = f"openai/{name}"
-    own, asked = tokens.facts(target, {}), tokens.facts(model.target, {})
-    facts = own if "input_cost_per_token" in own else asked
-    known = {fact: facts[fact] for fact in PRICES if fact in facts}
-    params = {**model.params, "model": target, "api_base": url}
-    return replace(model, params=params, info={**known, **model.info})
-
-
-def _is_here(url: str) -> bool:
-    return (urlsplit(url).hostname or "") in ("localhost", "127.0.0.1", "::1")
-
-
-# --- requests ---------------------------------------------------------------------------------
-
-
-def sent_on(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that are for the upstream, unchanged; null means as much as left out."""
-    return {
-        name: value
-        for name, value in body.items()
-        if value is not None and not name.startswith(NOT_SENT_ON)
-    }
-
-
-def chat_of(call: Call) -> dict[str, Any]:
-    """The chat to send. A text completion is a chat of one message, as in LiteLLM."""
-    body = {name: value for name, value in call.body.items() if name != "prompt"}
-    most = most_tokens(call)
-    if most is not None and not {"max_tokens", "max_completion_tokens"} & body.keys():
-        body["max_tokens"] = most
-    return body
-
-
-def timeout_of(call: Call) -> float:
-    """Seconds to wait for the upstream: the request's, or the model's."""
-    asked = call.body.get("timeout")
-    if isinstance(asked, (int, float)) and asked > 0:
-        return float(asked)
-    return float(call.model.params.get("timeout") or DEFAULT_TIMEOUT)
-
-
 @contextlib.contextmanager
 def failing(call: Call, timeout: float, started: float) -> Iterator[None]:
     """Turn what fails on the way to the upstream into LiteLLM's errors."""
@@ -429,88 +352,6 @@ def failing(call: Call, timeout: float, started: float) -> Iterator[None]:
     except (httpx.HTTPError, httpx.StreamError) as problem:
         LOG.warning("The upstream cannot be reached (%s).", problem or type(problem).__name__)
         raise provider.unreachable(call.group) from None
-
-
-# --- answers ----------------------------------------------------------------------------------
-
-
-def reply_of(call: Call, body: Mapping[str, Any], headers: wire.Headers) -> Reply:
-    """An upstream's body as a reply; the tokens are counted here where it does not say."""
-    given = [choice for choice in _list(body.get("choices")) if isinstance(choice, dict)]
-    if not given:
-        raise provider.unreadable(call.group, "Invalid response object")
-    choices = tuple(_choice(choice) for choice in given)
-    usage = _mapping(body.get("usage"))
-    prompt, completion = (_number(usage.get(f"{kind}_tokens")) for kind in ("prompt", "completion"))
-    return Reply(
-        choices,
-        tokens.count_messages(call.body["messages"]) if prompt is None else prompt,
-        sum(tokens.count(choice.text or "") for choice in choices)
-        if completion is None
-        else completion,
-        said={**_said(body), "usage": _details(usage)},
-        headers=headers,
-    )
-
-
-OF_A_MESSAGE = ("role", "content", "tool_calls", "refusal", "annotations", "function_call", "audio")
-"""Fields of a message that have their place in the answer, or are not handed on."""
-
-
-def _choice(choice: Mapping[str, Any]) -> Choice:
-    message = _mapping(choice.get("message"))
-    text = message.get("content")
-    return Choice(
-        text if text is None else str(text),
-        str(choice.get("finish_reason") or "stop"),
-        tuple(_call(made) for made in _list(message.get("tool_calls")) if isinstance(made, dict)),
-        {k: v for k, v in message.items() if k not in OF_A_MESSAGE and v is not None},
-        choice.get("logprobs"),
-    )
-
-
-def _call(made: Mapping[str, Any]) -> dict[str, Any]:
-    function = _mapping(made.get("function"))
-    arguments = function.get("arguments")
-    return {
-        "id": str(made.get("id") or wire.new_id("call_")),
-        "type": "function",
-        "function": {
-            "name": str(function.get("name") or ""),
-            "arguments": arguments if isinstance(arguments, str) else json.dumps(arguments or {}),
-        },
-    }
-
-
-def _piece(choice: Any) -> dict[str, Any]:
-    """A choice of a streamed piece without what says nothing."""
-    choice = _mapping(choice)
-    delta = {k: v for k, v in _mapping(choice.get("delta")).items() if v is not None}
-    if set(delta) == {"role"}:
-        delta["content"] = ""
-    piece: dict[str, Any] = {"index": _number(choice.get("index")) or 0, "delta": delta}
-    for name in ("finish_reason", "logprobs"):
-        if choice.get(name) is not None:
-            piece[name] = choice[name]
-    return piece
-
-
-def _said(body: Mapping[str, Any]) -> dict[str, Any]:
-    said = {"system_fingerprint": body.get("system_fingerprint")}
-    if body.get("service_tier") is not None:
-        said["service_tier"] = body["service_tier"]
-    return said
-
-
-def _details(usage: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in usage.items() if name.endswith("_tokens_details")}
-
-
-def _failed_inside(event: Mapping[str, Any], group: str) -> ProxyError:
-    """An error that came as a piece of a stream."""
-    code = str(_mapping(event["error"]).get("code"))
-    status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
-    return provider.failure(status, json.dumps(event), {}, group)
 
 
 async def _data(response: httpx.Response) -> AsyncIterator[bytes]:
@@ -525,13 +366,5 @@ async def _data(response: httpx.Response) -> AsyncIterator[bytes]:
         yield unread[5:].strip()
 
 
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _number(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+def _is_here(url: str) -> bool:
+    return (urlsplit(url).hostname or "") in ("localhost", "127.0.0.1", "::1")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from . import recording
+from . import recording, tokens
 from .config import Model, ProxyConfig
-from .relay import Relay, relaying
+from .relay import Relay
 
 KEY_VARIABLE = "LITELLM_UPSTREAM_KEY"
 """The environment variable with the upstream's key: a command line is seen by all on a machine."""
@@ -137,3 +137,30 @@ def _key(environment: Mapping[str, str]) -> str | None:
     if not (key.isascii() and key.isprintable()):
         raise UpstreamError(f"{KEY_VARIABLE} holds characters that no key has: copy it again.")
     return key or None
+
+
+def relaying(config: ProxyConfig, names: Mapping[str, str], url: str) -> ProxyConfig:
+    """The configuration as headers and ``/model/info`` tell of it: who really answers.
+
+    The price is that of the upstream's model. Where the table has none, as for a local model, it is
+    that of the name that learners know, so that costs and budgets can still be taught.
+    """
+    return replace(
+        config,
+        models=tuple(
+            _relayed(model, names[model.name], url) if model.name in names else model
+            for model in config.models
+        ),
+    )
+
+
+PRICES = ("input_cost_per_token", "output_cost_per_token", "mode")
+
+
+def _relayed(model: Model, name: str, url: str) -> Model:
+    target = f"openai/{name}"
+    own, asked = tokens.facts(target, {}), tokens.facts(model.target, {})
+    facts = own if "input_cost_per_token" in own else asked
+    known = {fact: facts[fact] for fact in PRICES if fact in facts}
+    params = {**model.params, "model": target, "api_base": url}
+    return replace(model, params=params, info={**known, **model.info})

@@ -18,9 +18,9 @@ from starlette.responses import JSONResponse
 from mock_proxy import recording
 from mock_proxy.config import load, practice
 from mock_proxy.recording import Recorder, RecordingError
-from mock_proxy.relay import Request
 from mock_proxy.server import RunningProxy, running
 from mock_proxy.upstream import KEY_VARIABLE, replay, upstream
+from mock_proxy.upstream_forms import Request
 
 PLANTED = "planted-key-0123456789"
 URL = "http://127.0.0.1:11434/v1"

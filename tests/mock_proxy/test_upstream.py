@@ -346,10 +346,12 @@ def test_what_else_a_message_holds_is_handed_on(other, learner):
     answer = completion("4")
     answer["choices"][0]["message"]["reasoning_content"] = "2 and 2"
     answer["choices"][0]["logprobs"] = {"content": []}
+    answer["choices"][0]["message"]["refusal"] = "I will not."
     other.answer = lambda body: JSONResponse(answer)
     choice = learner.ask("2 + 2?").json()["choices"][0]
     assert choice["message"]["reasoning_content"] == "2 and 2"
     assert choice["logprobs"] == {"content": []}
+    assert choice["message"]["provider_specific_fields"] == {"refusal": "I will not."}
 
 
 # --- failures ---------------------------------------------------------------------------------

@@ -1,0 +1,162 @@
+"""What an upstream is asked, and what it answers, in this proxy's terms."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from . import provider, tokens, wire
+from .calls import DEFAULT_TIMEOUT, Call, Choice, Reply, most_tokens
+from .wire import ProxyError
+
+CHAT, EMBEDDINGS = "/chat/completions", "/embeddings"
+
+NOT_SENT_ON = (
+    "model",  # goes on under the upstream's name for it
+    "timeout",
+    "num_retries",
+    "fallbacks",
+    "metadata",
+    "mock_",
+    "litellm_",
+    "api_key",
+    "api_base",
+    "base_url",
+    "extra_headers",
+    "user_config",
+)
+"""Beginnings of parameters that are for LiteLLM itself, or might hold a key."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the upstream is asked, and by which name the learner called the model."""
+
+    path: str
+    model: str
+    body: dict[str, Any]
+    """Without the model."""
+
+
+def sent_on(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that are for the upstream, unchanged; null means as much as left out."""
+    return {
+        name: value
+        for name, value in body.items()
+        if value is not None and not name.startswith(NOT_SENT_ON)
+    }
+
+
+def chat_of(call: Call) -> dict[str, Any]:
+    """The chat to send. A text completion is a chat of one message, as in LiteLLM."""
+    body = {name: value for name, value in call.body.items() if name != "prompt"}
+    most = most_tokens(call)
+    if most is not None and not {"max_tokens", "max_completion_tokens"} & body.keys():
+        body["max_tokens"] = most
+    return body
+
+
+def timeout_of(call: Call) -> float:
+    """Seconds to wait for the upstream: the request's, or the model's."""
+    asked = call.body.get("timeout")
+    if isinstance(asked, (int, float)) and asked > 0:
+        return float(asked)
+    return float(call.model.params.get("timeout") or DEFAULT_TIMEOUT)
+
+
+# --- answers ----------------------------------------------------------------------------------
+
+
+def reply_of(call: Call, body: Mapping[str, Any], headers: wire.Headers) -> Reply:
+    """An upstream's body as a reply; the tokens are counted here where it does not say."""
+    given = [choice for choice in items(body.get("choices")) if isinstance(choice, dict)]
+    if not given:
+        raise provider.unreadable(call.group, "Invalid response object")
+    choices = tuple(_choice(choice) for choice in given)
+    usage = mapping(body.get("usage"))
+    prompt, completion = (number(usage.get(f"{kind}_tokens")) for kind in ("prompt", "completion"))
+    return Reply(
+        choices,
+        tokens.count_messages(call.body["messages"]) if prompt is None else prompt,
+        sum(tokens.count(choice.text or "") for choice in choices)
+        if completion is None
+        else completion,
+        said={**said_by(body), "usage": _details(usage)},
+        headers=headers,
+    )
+
+
+OF_A_MESSAGE = ("role", "content", "tool_calls", "refusal", "annotations", "function_call", "audio")
+"""Fields of a message that have their place in the answer, or are not handed on."""
+
+
+def _choice(choice: Mapping[str, Any]) -> Choice:
+    message = mapping(choice.get("message"))
+    text = message.get("content")
+    return Choice(
+        text if text is None else str(text),
+        str(choice.get("finish_reason") or "stop"),
+        tuple(_call(made) for made in items(message.get("tool_calls")) if isinstance(made, dict)),
+        {k: v for k, v in message.items() if k not in OF_A_MESSAGE and v is not None},
+        choice.get("logprobs"),
+        message.get("refusal"),
+    )
+
+
+def _call(made: Mapping[str, Any]) -> dict[str, Any]:
+    function = mapping(made.get("function"))
+    arguments = function.get("arguments")
+    return {
+        "id": str(made.get("id") or wire.new_id("call_")),
+        "type": "function",
+        "function": {
+            "name": str(function.get("name") or ""),
+            "arguments": arguments if isinstance(arguments, str) else json.dumps(arguments or {}),
+        },
+    }
+
+
+def piece(choice: Any) -> dict[str, Any]:
+    """A choice of a streamed piece without what says nothing."""
+    choice = mapping(choice)
+    delta = {k: v for k, v in mapping(choice.get("delta")).items() if v is not None}
+    if set(delta) == {"role"}:
+        delta["content"] = ""
+    piece: dict[str, Any] = {"index": number(choice.get("index")) or 0, "delta": delta}
+    for name in ("finish_reason", "logprobs"):
+        if choice.get(name) is not None:
+            piece[name] = choice[name]
+    return piece
+
+
+def said_by(body: Mapping[str, Any]) -> dict[str, Any]:
+    said = {"system_fingerprint": body.get("system_fingerprint")}
+    if body.get("service_tier") is not None:
+        said["service_tier"] = body["service_tier"]
+    return said
+
+
+def _details(usage: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in usage.items() if name.endswith("_tokens_details")}
+
+
+def failed_inside(event: Mapping[str, Any], group: str) -> ProxyError:
+    """An error that came as a piece of a stream."""
+    code = str(mapping(event["error"]).get("code"))
+    status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
+    return provider.failure(status, json.dumps(event), {}, group)
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
