@@ -1,4 +1,4 @@
-# `make lesson` and `make test` do all of their own set-up, in the folder .venv.
+# `make lesson`, `make teach` and `make test` do all of their own set-up, in the folder .venv.
 # On Windows, type the commands of README.md instead.
 
 PYTHON ?= python3
@@ -8,12 +8,17 @@ INSTALLED := .venv/.installed
 LITELLM := .venv-litellm/bin/litellm
 
 .DEFAULT_GOAL := lesson
-.PHONY: lesson notebooks test contract contract-environment links clean
+.PHONY: lesson teach notebooks test contract contract-environment links clean
 
 ## Run every block of every page, print the table, and write the notebooks.
 lesson: $(INSTALLED)
 	$(BIN)/python -m lesson check
 	$(BIN)/python -m lesson notebooks
+
+## JupyterLab with the notebooks, and the practice proxy, until Ctrl-C.
+## More options: make teach TEACH_ARGS="--language r"
+teach: $(INSTALLED)
+	$(BIN)/python -m lesson teach $(TEACH_ARGS)
 
 ## Every edition with its ZIP file: what a release of the lesson carries. The instructor's editions
 ## of LANGUAGES must be there; without it, those that this machine can run are.

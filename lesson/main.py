@@ -47,10 +47,10 @@ def call(arguments: Sequence[str] | None) -> int:
     from lesson_runner.deferred import defer_iri_grammar
 
     defer_iri_grammar()  # before anything brings jsonschema
-    from lesson import check, doctor, keys, live, notebooks, proxy
+    from lesson import check, doctor, keys, live, notebooks, proxy, teach
     from lesson_runner.workbench import LessonError
 
-    options = parser((check, live, notebooks, proxy, keys, doctor)).parse_args(arguments)
+    options = parser((check, live, notebooks, teach, proxy, keys, doctor)).parse_args(arguments)
     try:
         status: int = options.run(options)
     except LessonError as error:
