@@ -11,7 +11,14 @@ from typing import Any
 
 from rich.console import Console
 
-from lesson.options import LIVE_SECONDS, add_live_arguments, languages, number_from, root_of
+from lesson.options import (
+    LIVE_DEFAULTS,
+    LIVE_SECONDS,
+    add_live_arguments,
+    languages,
+    number_from,
+    root_of,
+)
 from lesson.practice import practice_environment
 from lesson.show import (
     Outcome,
@@ -77,6 +84,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.live:
         return run_live(options)
+    for name, default in LIVE_DEFAULTS.items():
+        if getattr(options, name) != default:
+            raise LessonError(
+                f"--{name.replace('_', '-')} is for --live: add it, or leave both out"
+            )
     options.block_timeout = options.block_timeout or Limits.seconds
     if options.parse_only and (options.update or options.watch):
         other = "--update" if options.update else "--watch"

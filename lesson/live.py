@@ -19,7 +19,7 @@ from rich.console import Console
 from lesson import doctor
 from lesson.bill import Call, Prices, prices_of_groups, prices_of_models
 from lesson.check import refuse_to_overwrite, require
-from lesson.live_report import Live, tell_estimate, tell_plan, tell_report, write_json
+from lesson.live_report import Live, say, tell_estimate, tell_plan, tell_report, write_json
 from lesson.options import LIVE_SECONDS, add_live_arguments, languages, number_from, root_of
 from lesson.relay import Relay, relaying
 from lesson.show import Outcome, console_of_the_call, progress, tell, tell_checked
@@ -84,6 +84,7 @@ def run(options: argparse.Namespace) -> int:
     wanted = [name for name in sorted(used) if not has(available, models.get(name, name))]
     refuse_models(wanted, available)
     tell_estimate(console, counted, prices, models, options.learners)
+    say(console, f"{doctor.check_budget(proxy.url, proxy.key).what}.")
     confirm(options)
     with relaying(Relay(proxy.url, proxy.key, models, prices, options.max_cost)) as relay:
         verify(lesson, work, options, relay, outcome, console)
@@ -211,7 +212,7 @@ def practise(
     lesson: Lesson, work: list[Part], options: argparse.Namespace, console: Console
 ) -> list[Call]:
     """Run the same blocks against the practice proxy, with a learner's key, to count requests."""
-    console.print("They run against the practice proxy first, to count requests.")
+    say(console, "They run against the practice proxy first, to count requests.")
     with running() as practice, relaying(Relay(practice.url)) as relay:
 
         def environment(path: str, part: str) -> dict[str, str]:
@@ -224,7 +225,10 @@ def practise(
             in_turn(work, verification, len(work), console, found.append)
         for checked in found:
             if checked.failed:
-                console.print("Without your proxy, too, and without the blocks that are left out:")
+                say(
+                    console,
+                    "On the practice proxy, too, this fails once those blocks are left out:",
+                )
                 tell_checked(console, checked)
         return relay.calls
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def tell_estimate(
 ) -> None:
     asked = [call for call in calls if call.asks_model and call.status < 400]
     # The practice proxy's own costs say nothing: tokens times the prices of the real one do.
-    asked = [Call(**{**vars(call), "cost": None}) for call in asked]
+    asked = [replace(call, cost=None) for call in asked]
     table = table_of("model", ("requests", "tokens in", "tokens out", "about USD"))
     for name, some in sorted(grouped(asked, lambda call: call.model).items()):
         stand_in = f"{name} → {models[name]}" if name in models else name
@@ -98,7 +98,7 @@ def tell_estimate(
     total = bill(asked, prices, models)
     say(console, f"Likely cost: {about(total)}. Real models write more, or less, than this.")
     each = of_one_learner(asked, prices, models)
-    say(console, f"{class_of(learners, each)}")
+    say(console, class_of(learners, each))
 
 
 def about(total: Bill) -> str:

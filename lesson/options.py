@@ -11,6 +11,14 @@ from lesson_runner.workbench import LessonError, find_root
 LIVE_SECONDS = 300
 """Time limit of a block on a real proxy, whose models take their time."""
 
+LIVE_DEFAULTS: dict[str, object] = {
+    "model": [],
+    "max_cost": None,
+    "learners": 30,
+    "jobs": 1,
+    "yes": False,
+}
+
 
 def languages(text: str) -> tuple[str, ...]:
     """`python,R` → ("python", "r")."""
@@ -69,7 +77,6 @@ def add_live_arguments(parser: argparse._ActionsContainer) -> None:
         "--model",
         type=stand_in,
         action="append",
-        default=[],
         metavar="NAME=THEIRS",
         help="their model stands in for this model of the lesson; may be given several times",
     )
@@ -79,15 +86,14 @@ def add_live_arguments(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--learners",
         type=number_from(1, 100_000),
-        default=30,
         metavar="N",
         help="estimate the cost of a class of this size (%(default)s)",
     )
     parser.add_argument(
         "--jobs",
         type=number_from(1, 64),
-        default=1,
         metavar="N",
         help="how many pages run at a time (%(default)s)",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask before it starts")
+    parser.set_defaults(**LIVE_DEFAULTS)

@@ -196,6 +196,18 @@ def test_an_answer_of_the_proxy_may_differ_but_be_no_error(key: str, lesson: Pat
     assert found["blocks"][0]["difference"].startswith("data")
 
 
+def test_a_block_that_needs_one_that_is_left_out_is_told_before_anything_is_spent(
+    key: str, lesson: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left_out = "<!-- practice proxy only: made up -->\n```python\nx = 1\n```\n"
+    page(lesson, left_out, "```python\nprint(x)\n```\n")
+    status, _ = live(lesson, "--yes")
+    told, _, _ = capsys.readouterr().out.partition("Likely cost")
+    assert status == 1
+    assert "On the practice proxy, too, this fails once those blocks are left out:" in told
+    assert "episodes/a.md:11: NameError: name 'x' is not defined" in told
+
+
 # Before it starts
 
 
@@ -249,6 +261,7 @@ def test_models_that_the_proxy_lacks_are_named_once(
     ("options", "message"),
     [
         (["live", "--model", "gpt-4=no-such"], "the proxy has no no-such. It has: their-chat"),
+        (["check", "--max-cost", "1"], "--max-cost is for --live"),
         (["check", "--live", "--update"], "--live and --update: give one"),
         (["check", "--live", "--parse-only"], "--live and --parse-only: give one"),
     ],
