@@ -33,7 +33,8 @@ test: $(INSTALLED)-for-tests
 ## The same requests to the mock proxy and to a real LiteLLM, and the client libraries people use.
 contract: contract-environment
 	LITELLM_COMMAND="$(CURDIR)/$(LITELLM)" $(BIN)/python -m pytest $(PYTEST_ARGS) \
-	  tests/mock_proxy/test_against_litellm.py tests/mock_proxy/test_clients.py
+	  tests/mock_proxy/test_against_litellm.py tests/mock_proxy/test_clients.py \
+	  tests/test_live_litellm.py
 
 ## Ask every https address in the pages whether it still answers. Needs the internet; not part of
 ## `make test`, because other people's servers fail when they like.

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 from rich.console import Console
@@ -21,7 +21,6 @@ from lesson.bill import Call, Prices, prices_of_groups, prices_of_models
 from lesson.check import refuse_to_overwrite, require
 from lesson.live_report import Live, say, tell_estimate, tell_plan, tell_report, write_json
 from lesson.options import LIVE_SECONDS, add_live_arguments, languages, number_from, root_of
-from lesson.relay import Relay, relaying
 from lesson.show import Outcome, console_of_the_call, progress, tell, tell_checked
 from lesson_runner import LANGUAGES
 from lesson_runner.episode import Block, Episode
@@ -30,6 +29,9 @@ from lesson_runner.verdict import Result
 from lesson_runner.verify import RESPONSES, Checked, Verification, not_executed, parts
 from lesson_runner.workbench import Lesson, LessonError, find_lesson
 from mock_proxy.server import running
+
+if TYPE_CHECKING:  # httpx is not for the other commands
+    from lesson.relay import Relay
 
 EXAMPLE = "lesson live --model gpt-4o-mini=our-gpt --max-cost 1.00"
 
@@ -67,6 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from lesson.relay import Relay, relaying
+
     if options.json:
         refuse_to_overwrite(options.json)
     start = next((page for page in options.pages if page.exists()), Path.cwd())
@@ -212,6 +216,8 @@ def practise(
     lesson: Lesson, work: list[Part], options: argparse.Namespace, console: Console
 ) -> list[Call]:
     """Run the same blocks against the practice proxy, with a learner's key, to count requests."""
+    from lesson.relay import Relay, relaying
+
     say(console, "They run against the practice proxy first, to count requests.")
     with running() as practice, relaying(Relay(practice.url)) as relay:
 
@@ -246,7 +252,7 @@ def verify(
     lesson: Lesson,
     work: list[Part],
     options: argparse.Namespace,
-    relay: Relay,
+    relay: "Relay",
     outcome: Outcome,
     console: Console,
 ) -> None:

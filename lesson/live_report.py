@@ -4,19 +4,21 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from lesson.bill import Bill, Call, Prices, bill, grouped, of_one_learner
-from lesson.relay import Relay
 from lesson.show import Outcome, counted
 from lesson_runner import report
 from lesson_runner.episode import Episode
 from lesson_runner.verdict import Result
 from lesson_runner.verify import RESPONSES, Checked
+
+if TYPE_CHECKING:  # httpx is not for the other commands
+    from lesson.relay import Relay
 
 PRACTICE_ONLY = "practice proxy only: "
 MOST_LINES = 8
@@ -28,7 +30,7 @@ class Live:
     """A run against a real proxy: what was found, and what the relay counted."""
 
     outcome: Outcome
-    relay: Relay
+    relay: "Relay"
     learners: int
 
     @property
