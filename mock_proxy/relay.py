@@ -217,8 +217,9 @@ class Relay:
         return content.replace(self._key.encode(), b"sk-...")
 
     def headers_of(self, response: httpx.Response) -> wire.Headers:
+        """The upstream's headers to hand on; a header of ours holds Latin-1 alone."""
         return {
-            name: self.hide(text.encode()).decode()
+            name: self.hide(text.encode("latin-1", "replace")).decode("latin-1")
             for name, text in provider.handed_on(response.headers).items()
         }
 

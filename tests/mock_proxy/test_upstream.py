@@ -187,6 +187,21 @@ def test_cookies_of_one_answer_are_not_sent_with_the_next(other, learner):
     assert not any("cookie" in name for r in responses for name in r.headers)
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_header_may_hold_what_ours_cannot(other, learner, stream):
+    other.answer = lambda body: from_afar(streaming(piece({"content": "Hi"}, "stop"), DONE))
+    if not stream:
+        other.answer = lambda body: from_afar(JSONResponse(completion("Hi")))
+    response = learner.ask("Hello", stream=stream)
+    assert response.status_code == 200
+    assert response.headers["llm_provider-x-place"] == "Krak?w ?"
+
+
+def from_afar(response: Response) -> Response:
+    response.raw_headers.append((b"x-place", "Krak\u0151w \u2028".encode()))
+    return response
+
+
 def test_names_of_models_are_mapped(other):
     with relaying(other.url, **{"gpt-4": "big", "everything": "small"}) as proxy:
         client = Client(proxy.url, proxy.new_key())
