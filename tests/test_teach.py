@@ -70,6 +70,9 @@ import os, pty, sys
 sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
 """
 
+PATIENCE = 120
+"""Seconds after which a test fails that would wait for ever."""
+
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 with_r = pytest.mark.skipif(bool(find_kernel("r").missing), reason="Jupyter has no R kernel")
 
@@ -110,7 +113,8 @@ class Class:
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         headers = {"Authorization": f"token {self.token}"}
-        response = requests.request(method, self.url + path, headers=headers, **options)
+        url = self.url + path
+        response = requests.request(method, url, headers=headers, timeout=PATIENCE, **options)
         response.raise_for_status()
         return response
 
@@ -126,15 +130,15 @@ class Class:
     @contextlib.contextmanager
     def socket(self, path: str) -> Iterator[websocket.WebSocket]:
         url = self.url.replace("http://", "ws://")
-        connection = websocket.create_connection(f"{url}{path}?token={self.token}")
+        connection = websocket.create_connection(
+            f"{url}{path}?token={self.token}", timeout=PATIENCE
+        )
         with contextlib.closing(connection):
             yield connection
 
     def rest(self) -> str:
         """Wait for the end; what was printed until then."""
-        assert self.process.stdout is not None
-        rest = self.process.stdout.read()
-        self.process.wait()
+        rest, _ = self.process.communicate(timeout=PATIENCE)
         return rest
 
 
@@ -185,9 +189,7 @@ def teaching(
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    too_long = threading.Timer(60, process.terminate)  # fails where it would wait for ever
-    too_long.start()
-    with process:
+    with process, ended_after(PATIENCE, process) as too_long:
         try:
             said = ""
             while not said.endswith("to stop everything."):
@@ -197,12 +199,23 @@ def teaching(
                 if typed and said.endswith("paste it): "):
                     process.stdin.write(typed + "\n")
                     process.stdin.flush()
+            too_long.cancel()
             yield Class(process, said)
         finally:
-            too_long.cancel()
             if process.poll() is None:
                 process.terminate()
                 process.communicate()
+
+
+@contextlib.contextmanager
+def ended_after(seconds: float, process: subprocess.Popen[str]) -> Iterator[threading.Timer]:
+    """Where nothing comes, reading waits: then the end of the process ends it."""
+    timer = threading.Timer(seconds, process.terminate)
+    timer.start()
+    try:
+        yield timer
+    finally:
+        timer.cancel()
 
 
 @pytest.fixture(scope="module")
