@@ -107,6 +107,7 @@ def _as_jupytext(cell: Text | Block, language: str, for_instructors: bool) -> st
 def _metadata(block: Block, for_instructors: bool) -> str:
     """jupytext reads what stands behind the language of a fence as metadata of the cell."""
     # Jupyter goes on after a cell with the tag `raises-exception`: "Run all cells" reaches the end.
+    # IRkernel stops there all the same (its issue 467).
     tags = ["exercise"] if block.role == "exercise" else []
     tags += ["raises-exception"] if block.role == "exercise" or block.shows("error") else []
     folds = _folds(block.div)

@@ -226,27 +226,7 @@ def test_learners_notebooks_begin_with_objectives_end_with_keypoints_and_show_no
                 assert cell.metadata.jupyter.source_hidden
 
 
-# Scripts run
-
-
-def run_script(command: str, folder: Path, file: str) -> str:
-    with practice_environment() as environment:
-        done = subprocess.run(
-            [command, file],
-            cwd=folder,
-            env=os.environ | dict(environment(file, "")) | {"MPLBACKEND": "agg"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@pytest.mark.parametrize("episode", ["api-litellm", "tokens-cost"])
-def test_python_script_of_an_episode_runs_from_top_to_bottom(episode: str, tmp_path: Path) -> None:
-    main(["notebooks", "--root", str(ROOT), "--out", str(tmp_path), "--format", "py"])
-    assert run_script(sys.executable, tmp_path / "python-script", f"{episode}.py")
+# Scripts and documents run
 
 
 @pytest.fixture
@@ -259,12 +239,46 @@ def rscript(pytestconfig: pytest.Config) -> str:
     return command
 
 
+def run_in(folder: Path, *call: str) -> str:
+    """What a program prints that finds the practice proxy, and ends well."""
+    with practice_environment() as environment:
+        done = subprocess.run(
+            call,
+            cwd=folder,
+            env=os.environ | dict(environment(call[-1], "")) | {"MPLBACKEND": "agg"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("episode", ["api-litellm", "tokens-cost"])
+def test_python_script_of_an_episode_runs_from_top_to_bottom(episode: str, tmp_path: Path) -> None:
+    main(["notebooks", "--root", str(ROOT), "--out", str(tmp_path), "--format", "py"])
+    assert run_in(tmp_path / "python-script", sys.executable, f"{episode}.py")
+
+
 @pytest.mark.parametrize("episode", ["api-litellm", "tokens-cost"])
 def test_r_script_of_an_episode_runs_from_top_to_bottom(
     episode: str, tmp_path: Path, rscript: str
 ) -> None:
     main(["notebooks", "--root", str(ROOT), "--out", str(tmp_path), "--format", "R"])
-    assert run_script(rscript, tmp_path / "r-script", f"{episode}.R")
+    assert run_in(tmp_path / "r-script", rscript, f"{episode}.R")
+
+
+@pytest.mark.parametrize("name", ["Rmd", "qmd"])
+def test_r_document_of_an_episode_can_be_knitted(name: str, tmp_path: Path, rscript: str) -> None:
+    has_knitr = subprocess.run([rscript, "-e", "library(knitr)"], capture_output=True, check=False)
+    if has_knitr.returncode:
+        pytest.skip("no knitr on this machine")
+    main(["notebooks", "--root", str(ROOT), "--out", str(tmp_path), "--format", name])
+    folder = tmp_path / f"r-{name.lower()}"
+    run_in(folder, rscript, "-e", f"knitr::knit('api-litellm.{name}', 'knitted.md', quiet = TRUE)")
+    knitted = (folder / "knitted.md").read_text(encoding="utf-8")
+    assert "## The proxy is at http://127.0.0.1" in knitted  # printed by a block
+    assert "## Error" not in knitted
 
 
 # The instructor's edition
