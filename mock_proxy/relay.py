@@ -278,7 +278,7 @@ class Streaming:
         handed_on = self._relay.headers_of(self._response)
         nothing_yet = Reply((), 0, 0, said=self.said, headers=handed_on)
         headers = call.headers(nothing_yet, is_stream=True)
-        return _Events(self, self._paid(call, chunks), headers)
+        return Events(self, self._paid(call, chunks), headers)
 
     async def close(self) -> None:
         """Tell the upstream to stop, if it has not; what was not sent costs nothing."""
@@ -322,7 +322,7 @@ class Streaming:
         self._ended = self._ended or "finish_reason" in choice
 
 
-class _Events(StreamingResponse):
+class Events(StreamingResponse):
     """Ends the upstream's work, however this answer ends: even where it never began."""
 
     def __init__(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import contract
 import pytest
@@ -17,6 +18,7 @@ from proxy_client import Client
 from starlette.responses import JSONResponse, Response
 
 from mock_proxy.config import ProxyConfig, load, practice
+from mock_proxy.relay import Events
 from mock_proxy.server import RunningProxy, running
 from mock_proxy.upstream import KEY_VARIABLE, UpstreamError, address, names_of, upstream
 
@@ -120,6 +122,14 @@ def test_tools_come_back_as_called(two):
     calls = [answer["choices"][0]["message"]["tool_calls"][0]["function"] for answer in answers]
     assert calls[0] == calls[1]
     assert calls[1]["name"] == "get_weather"
+
+
+def test_what_a_litellm_upstream_tells_of_its_own_key_stays_here(two):
+    """What the instructor's key has spent, for one."""
+    _, proxy = two
+    headers = Client(proxy.url, proxy.new_key()).ask("Hello").headers
+    assert "llm_provider-date" in headers
+    assert [name for name in headers if name.startswith("llm_provider-x-litellm")] == []
 
 
 def without_names(value):
@@ -507,6 +517,28 @@ def leave_after_asking(client: Client, other: OtherServer) -> None:
             + body
         )
         assert other.asked_now.wait(10)
+
+
+def test_a_client_that_leaves_before_the_first_event_ends_the_upstreams_work():
+    """Its answer was made, and is never begun, so no generator can end it."""
+    ended: list[bool] = []
+
+    class Answering:
+        async def close(self) -> None:
+            ended.append(True)
+
+    async def events() -> AsyncIterator[bytes]:
+        yield b"never sent"
+
+    async def leave_at_once() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: object) -> None:
+        await asyncio.Event().wait()
+
+    response = Events(Answering(), events(), {})
+    asyncio.run(response({"type": "http"}, leave_at_once, send))
+    assert ended == [True]
 
 
 def test_a_streams_tokens_and_cost(other, learner):
