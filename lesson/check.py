@@ -15,7 +15,7 @@ from lesson.options import (
     LIVE_DEFAULTS,
     LIVE_SECONDS,
     add_live_arguments,
-    languages,
+    add_page_arguments,
     number_from,
     root_of,
 )
@@ -41,20 +41,7 @@ EXAMPLE = "lesson check episodes/api-litellm.md --update"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "pages", nargs="*", type=Path, metavar="PAGE", help="default: every page of the lesson"
-    )
-    parser.add_argument("--root", type=Path, help="folder of the lesson (default: the one here)")
-    parser.add_argument(
-        "--language", type=languages, default=LANGUAGES, help="only these, such as python,r"
-    )
-    parser.add_argument(
-        "--require-languages",
-        type=languages,
-        default=(),
-        metavar="LANGUAGES",
-        help="a kernel that is missing for one of these is a failure",
-    )
+    add_page_arguments(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write one object per block")
     parser.add_argument(
         "--parse-only", action="store_true", help="account for every fence, run nothing"

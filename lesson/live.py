@@ -20,7 +20,13 @@ from lesson import doctor
 from lesson.bill import Call, Prices, prices_of_groups, prices_of_models
 from lesson.check import refuse_to_overwrite, require
 from lesson.live_report import Live, say, tell_estimate, tell_plan, tell_report, write_json
-from lesson.options import LIVE_SECONDS, add_live_arguments, languages, number_from, root_of
+from lesson.options import (
+    LIVE_SECONDS,
+    add_live_arguments,
+    add_page_arguments,
+    number_from,
+    root_of,
+)
 from lesson.show import Outcome, console_of_the_call, progress, tell, tell_checked
 from lesson_runner import LANGUAGES
 from lesson_runner.episode import Block, Episode
@@ -43,20 +49,7 @@ Part = tuple[Episode, str]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "pages", nargs="*", type=Path, metavar="PAGE", help="default: every page of the lesson"
-    )
-    parser.add_argument("--root", type=Path, help="folder of the lesson (default: the one here)")
-    parser.add_argument(
-        "--language", type=languages, default=LANGUAGES, help="only these, such as python,r"
-    )
-    parser.add_argument(
-        "--require-languages",
-        type=languages,
-        default=(),
-        metavar="LANGUAGES",
-        help="a kernel that is missing for one of these is a failure",
-    )
+    add_page_arguments(parser)
     add_live_arguments(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON, too")
     parser.add_argument(

@@ -28,6 +28,24 @@ def languages(text: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def add_page_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which pages and languages a command runs."""
+    parser.add_argument(
+        "pages", nargs="*", type=Path, metavar="PAGE", help="default: every page of the lesson"
+    )
+    parser.add_argument("--root", type=Path, help="folder of the lesson (default: the one here)")
+    parser.add_argument(
+        "--language", type=languages, default=LANGUAGES, help="only these, such as python,r"
+    )
+    parser.add_argument(
+        "--require-languages",
+        type=languages,
+        default=(),
+        metavar="LANGUAGES",
+        help="a kernel that is missing for one of these is a failure",
+    )
+
+
 def root_of(given: Path | None, start: Path) -> Path:
     """The lesson at `given`, or the one that `start` belongs to."""
     if given is not None:
