@@ -106,13 +106,13 @@ def serve_from_source(options: argparse.Namespace, loaded: config.ProxyConfig) -
     from mock_proxy.recording import RecordingError
 
     with contextlib.ExitStack() as stack:
+        names = dict(options.upstream_model)
         try:
             if options.replay is not None:
                 source = upstream.replay(
-                    loaded, options.replay, else_practice=options.else_practice
+                    loaded, options.replay, names, else_practice=options.else_practice
                 )
             else:
-                names = dict(options.upstream_model)
                 source = stack.enter_context(
                     upstream.upstream(loaded, options.upstream, names, record=options.record)
                 )
@@ -138,9 +138,10 @@ def serve(
 def refuse_what_does_not_go_together(options: argparse.Namespace) -> None:
     if options.upstream is not None and options.replay is not None:
         raise LessonError("--replay needs no --upstream: give one of them")
-    for option in ("upstream_model", "record"):
-        if getattr(options, option) and options.upstream is None:
-            raise LessonError(f"--{option.replace('_', '-')} needs --upstream URL")
+    if options.upstream_model and options.upstream is None and options.replay is None:
+        raise LessonError("--upstream-model needs --upstream URL")
+    if options.record and options.upstream is None:
+        raise LessonError("--record needs --upstream URL")
     if options.else_practice and options.replay is None:
         raise LessonError("--else-practice needs --replay FILE")
     if options.upstream is not None and is_itself(options.upstream, options.host, options.port):

@@ -62,8 +62,24 @@ def upstream(
         recorder.close()
 
 
-def replay(config: ProxyConfig, path: Path, *, else_practice: bool = False) -> Source:
-    """Answers of a recording. What is not in it is an error, or left to the rules if wished so."""
+def replay(
+    config: ProxyConfig,
+    path: Path,
+    names: Mapping[str, str] | None = None,
+    *,
+    else_practice: bool = False,
+) -> Source:
+    """Answers of a recording. What is not in it is an error, or left to the rules if wished so.
+
+    ``names`` may leave models to the rules, with an empty name, as when the file was recorded.
+    """
+    names = names or {}
+    if renamed := [name for name, theirs in names.items() if theirs]:
+        raise UpstreamError(
+            f"--upstream-model {renamed[0]}={names[renamed[0]]}: a recording knows who answered. "
+            "With --replay, only NAME= has a meaning: the practice proxy's rules answer NAME."
+        )
+    replayed = names_of(config, names)
     entries = recording.read(path)
     if not entries:
         raise recording.RecordingError(f"{path}: holds no answers. Record some with --record.")
@@ -80,7 +96,7 @@ def replay(config: ProxyConfig, path: Path, *, else_practice: bool = False) -> S
             config = relaying(config, {name: answered_by["model"]}, answered_by["url"])
     relay = Relay(
         "http://recording",
-        {name: name for name in known},
+        replayed,
         transport=recording.Replay(path, entries),
         else_practice=else_practice,
     )

@@ -19,7 +19,7 @@ from mock_proxy import recording
 from mock_proxy.config import load, practice
 from mock_proxy.recording import Recorder, RecordingError
 from mock_proxy.server import RunningProxy, running
-from mock_proxy.upstream import KEY_VARIABLE, replay, upstream
+from mock_proxy.upstream import KEY_VARIABLE, UpstreamError, replay, upstream
 from mock_proxy.upstream_forms import Request
 
 PLANTED = "planted-key-0123456789"
@@ -295,6 +295,17 @@ def test_embeddings_that_were_not_recorded(file):
     with replaying(file) as proxy:
         body = {"model": "text-embedding-ada-002", "input": "a"}
         assert learner(proxy).post("/embeddings", json=body).status_code == 404
+
+
+def test_a_model_left_to_the_rules_while_recording_is_left_to_them_again(file):
+    write(file, entry("kept"))
+    source = replay(practice(), file, {"text-embedding-ada-002": ""})
+    with running(source.config, relay=source.relay) as proxy:
+        body = {"model": "text-embedding-ada-002", "input": "a"}
+        assert learner(proxy).post("/embeddings", json=body).status_code == 200
+        assert learner(proxy).ask("Bye").status_code == 404
+    with pytest.raises(UpstreamError, match="a recording knows who answered"):
+        replay(practice(), file, {"*": "gemma3"})
 
 
 @pytest.mark.parametrize("more", [{}, {"stream": True}])
