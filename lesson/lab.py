@@ -24,6 +24,9 @@ from mock_proxy.server import addresses, is_loopback
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
+GRACE = 30.0
+"""Seconds that kernels have to end; a busy one is killed after five."""
+
 OF_THE_PROXY = re.compile(rb"\s*LITELLM_(BASE_URL|API_KEY)\s*=")
 """A line of `.Renviron` that sets one of the two variables."""
 
@@ -163,6 +166,8 @@ def stop_when_told(app: ServerApp) -> None:
         if not stopping:  # a second Ctrl-C would cut off the end of kernels, which takes seconds
             stopping = True
             app.stop(from_signal=True)
+            # An error while it stops would leave JupyterLab running, without a port.
+            app.io_loop.add_callback_from_signal(app.io_loop.call_later, GRACE, app.io_loop.stop)
 
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):

@@ -344,6 +344,36 @@ def test_a_changed_notebook_is_kept_and_a_signal_ends_everything(
     assert not is_open(again.told("proxy").split(",")[0])
 
 
+FAILS_TO_STOP = """\
+import signal, sys
+from jupyter_server.serverapp import ServerApp
+from lesson import lab, main, teach
+
+async def fail(app):
+    raise OSError("an extension of somebody else")
+
+ServerApp.cleanup_extensions = fail
+lab.GRACE = 0.01
+teach.announce = lambda *_: signal.raise_signal(signal.SIGTERM)
+sys.exit(main.main(sys.argv[1:]))
+"""
+
+
+def test_an_error_while_it_stops_does_not_keep_it_running(lesson: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FAILS_TO_STOP, "teach", "--no-browser", "--language", "python"],
+        cwd=lesson,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env=os.environ | {"HOME": str(lesson / "home"), "PYTHONPATH": str(ROOT)},
+    )
+
+    assert done.returncode == 0
+    assert "an extension of somebody else" in done.stderr
+    assert "Stopped" in done.stdout
+
+
 # An institution's proxy
 
 
