@@ -1,10 +1,16 @@
-"""The practice proxy as the environment of a lesson's code."""
+"""The practice proxy as the environment of a lesson's code.
+
+Light to import: pytest imports this with the lesson's `conftest.py`, also where no page runs.
+"""
+
+from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from lesson_runner.verify import EnvironmentFor
-from mock_proxy.server import running
+if TYPE_CHECKING:
+    from lesson_runner.verify import EnvironmentFor
 
 
 @contextlib.contextmanager
@@ -18,6 +24,8 @@ def practice_environment(preferred_port: int = 0) -> Iterator[EnvironmentFor]:
 
     A master key that the caller's environment holds is not read: it belongs to another proxy.
     """
+    from mock_proxy.server import running
+
     with contextlib.ExitStack() as stack:
         try:
             proxy = stack.enter_context(running(port=preferred_port))
