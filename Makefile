@@ -8,7 +8,8 @@ INSTALLED := .venv/.installed
 LITELLM := .venv-litellm/bin/litellm
 
 .DEFAULT_GOAL := lesson
-.PHONY: lesson teach notebooks test contract contract-environment links clean
+.PHONY: lesson teach notebooks test contract contract-environment browser browser-environment \
+  links clean
 
 ## Run every block of every page, print the table, and write the notebooks.
 lesson: $(INSTALLED)
@@ -36,6 +37,10 @@ contract: contract-environment
 	  tests/mock_proxy/test_against_litellm.py tests/mock_proxy/test_clients.py \
 	  tests/test_live_litellm.py
 
+## The pages that people work with, in a headless Chromium, Chrome or Edge, which has to be there.
+browser: browser-environment
+	LESSON_REQUIRE_BROWSER=1 $(BIN)/python -m pytest $(PYTEST_ARGS) tests/browser
+
 ## Ask every https address in the pages whether it still answers. Needs the internet; not part of
 ## `make test`, because other people's servers fail when they like.
 links: .venv-links/installed
@@ -49,6 +54,8 @@ links: .venv-links/installed
 	@touch $@
 
 contract-environment: $(INSTALLED)-for-clients $(LITELLM)-installed
+
+browser-environment: $(INSTALLED)-for-browser
 
 clean:
 	rm -rf .venv .venv-litellm .venv-links notebooks
@@ -69,6 +76,10 @@ $(INSTALLED)-for-tests: $(INSTALLED)
 
 $(INSTALLED)-for-clients: $(INSTALLED)-for-tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,clients]'
+	@touch $@
+
+$(INSTALLED)-for-browser: $(INSTALLED)-for-tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,browser]'
 	@touch $@
 
 # LiteLLM needs other versions of what the lesson needs, so it has an environment of its own.
