@@ -29,13 +29,15 @@ from lesson.show import (
     tell,
     tell_checked,
 )
-from lesson_runner import LANGUAGES, report
-from lesson_runner.episode import Episode
-from lesson_runner.execute import Limits
-from lesson_runner.update import update_page
-from lesson_runner.verdict import Result
+from lesson_runner import LANGUAGES
+from lesson_runner.judge import report
+from lesson_runner.judge.rewrite import update_page
+from lesson_runner.judge.verdict import Result
+from lesson_runner.page.episode import Episode
+from lesson_runner.page.lesson import Lesson, find_lesson
+from lesson_runner.page.places import SUFFIXES, LessonError
+from lesson_runner.run.happened import Limits
 from lesson_runner.verify import RESPONSES, Checked, Verification, not_executed, parts
-from lesson_runner.workbench import SUFFIXES, Lesson, LessonError, find_lesson
 
 EXAMPLE = "lesson check episodes/api-litellm.md --update"
 

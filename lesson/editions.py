@@ -17,14 +17,15 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from lesson_runner.episode import Episode
-from lesson_runner.execute import Execution
-from lesson_runner.formats import FORMATS, Format, to_text
-from lesson_runner.notebook import to_notebook, with_titled_folds
-from lesson_runner.notebook_text import PAGES_AS_HTML
-from lesson_runner.reading import to_html, to_markdown
-from lesson_runner.solutions import with_outputs
-from lesson_runner.workbench import Lesson, LessonError
+from lesson_runner.export.boxes import PAGES_AS_HTML
+from lesson_runner.export.documents import FORMATS, Format, to_text
+from lesson_runner.export.learner_pages import to_html, to_markdown
+from lesson_runner.export.notebook import to_notebook, with_titled_folds
+from lesson_runner.export.outputs import with_outputs
+from lesson_runner.page.episode import Episode
+from lesson_runner.page.lesson import Lesson
+from lesson_runner.page.places import LessonError
+from lesson_runner.run.happened import Execution
 
 COPIED = ("data", "files", "fig")
 WRITTEN = ".lesson-files.json"

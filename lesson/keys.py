@@ -15,7 +15,7 @@ import requests
 
 from lesson.options import dollars, number_from
 from lesson.show import counted
-from lesson_runner.workbench import LessonError
+from lesson_runner.page.places import LessonError
 
 EXAMPLE = "lesson keys --learners 30 --budget 0.50 --days 3 --out keys.csv"
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from lesson_runner.workbench import LessonError
+from lesson_runner.page.places import LessonError
 from mock_proxy.server import addresses, is_loopback
 
 if TYPE_CHECKING:

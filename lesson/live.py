@@ -29,11 +29,12 @@ from lesson.options import (
 )
 from lesson.show import Outcome, console_of_the_call, progress, tell, tell_checked
 from lesson_runner import LANGUAGES
-from lesson_runner.episode import Block, Episode
-from lesson_runner.execute import Limits
-from lesson_runner.verdict import Result
+from lesson_runner.judge.verdict import Result
+from lesson_runner.page.episode import Block, Episode
+from lesson_runner.page.lesson import Lesson, find_lesson
+from lesson_runner.page.places import LessonError
+from lesson_runner.run.happened import Limits
 from lesson_runner.verify import RESPONSES, Checked, Verification, not_executed, parts
-from lesson_runner.workbench import Lesson, LessonError, find_lesson
 from mock_proxy.server import running
 
 if TYPE_CHECKING:  # httpx is not for the other commands

@@ -12,9 +12,9 @@ from rich.table import Table
 
 from lesson.bill import Bill, Call, Prices, bill, grouped, of_one_learner
 from lesson.show import Outcome, counted
-from lesson_runner import report
-from lesson_runner.episode import Episode
-from lesson_runner.verdict import Result
+from lesson_runner.judge import report
+from lesson_runner.judge.verdict import Result
+from lesson_runner.page.episode import Episode
 from lesson_runner.verify import RESPONSES, Checked
 
 if TYPE_CHECKING:  # httpx is not for the other commands

@@ -41,14 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def call(arguments: Sequence[str] | None) -> int:
     # Imported here, so that Ctrl-C is met while they are, too.
     if (arguments or sys.argv[1:])[:1] == ["check"]:
-        from lesson_runner.parent import start_early
+        from lesson_runner.run.fork_server import start_early
 
         start_early()
-    from lesson_runner.deferred import defer_iri_grammar
+    from lesson_runner.run.slow_imports import defer_iri_grammar
 
     defer_iri_grammar()  # before anything brings jsonschema
     from lesson import check, doctor, keys, live, notebooks, proxy, teach
-    from lesson_runner.workbench import LessonError
+    from lesson_runner.page.places import LessonError
 
     options = parser((check, live, notebooks, teach, proxy, keys, doctor)).parse_args(arguments)
     try:

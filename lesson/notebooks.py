@@ -8,9 +8,10 @@ from lesson.editions import Edition, choose, files_of, name_of, write, zipped
 from lesson.options import languages, root_of
 from lesson.show import counted
 from lesson.solutions import outputs_for
-from lesson_runner.episode import Episode
-from lesson_runner.formats import FORMATS
-from lesson_runner.workbench import Lesson, LessonError, find_lesson
+from lesson_runner.export.documents import FORMATS
+from lesson_runner.page.episode import Episode
+from lesson_runner.page.lesson import Lesson, find_lesson
+from lesson_runner.page.places import LessonError
 
 EXAMPLE = "lesson notebooks --language r --format ipynb,Rmd --zip"
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lesson_runner import LANGUAGES
-from lesson_runner.episode import ALIASES
-from lesson_runner.workbench import LessonError, find_root
+from lesson_runner.page.episode import ALIASES
+from lesson_runner.page.places import LessonError, find_root
 
 LIVE_SECONDS = 300
 """Time limit of a block on a real proxy, whose models take their time."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lesson.options import number_from
-from lesson_runner.workbench import LessonError
+from lesson_runner.page.places import LessonError
 from mock_proxy import config, server
 
 if TYPE_CHECKING:

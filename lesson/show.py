@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from lesson_runner import LANGUAGES, report
-from lesson_runner.episode import Episode, Problem
-from lesson_runner.verdict import Result
+from lesson_runner import LANGUAGES
+from lesson_runner.judge import report
+from lesson_runner.judge.verdict import Result
+from lesson_runner.page.episode import Episode, Problem
 from lesson_runner.verify import RESPONSES, Checked
 
 

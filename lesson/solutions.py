@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 
 from lesson.practice import practice_environment
 from lesson.show import console_of_the_call, tell_checked
-from lesson_runner.episode import Episode
-from lesson_runner.execute import Execution
+from lesson_runner.page.episode import Episode
+from lesson_runner.page.lesson import Lesson
+from lesson_runner.page.places import LessonError
+from lesson_runner.run.happened import Execution
 from lesson_runner.verify import EnvironmentFor, Verification
-from lesson_runner.workbench import Lesson, LessonError
 
 LITELLM_PORT = 4000  # as on the setup page
 Executions = Mapping[str, tuple[Execution, ...]]

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 from lesson import doctor, lab, notebooks
 from lesson.options import languages, number_from, root_of
-from lesson_runner.kernels import find_kernel
-from lesson_runner.workbench import LessonError
+from lesson_runner.page.places import LessonError
+from lesson_runner.run.kernels import find_kernel
 from mock_proxy.server import addresses, is_loopback, running
 
 if TYPE_CHECKING:

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from lesson_runner import report
-from lesson_runner.episode import Episode
+from lesson_runner.judge import report
+from lesson_runner.judge.verdict import Result
+from lesson_runner.page.episode import Episode
+from lesson_runner.page.lesson import Lesson
+from lesson_runner.page.places import find_root
 from lesson_runner.session import NEXT_ITEM, required_languages
-from lesson_runner.verdict import Result
 from lesson_runner.verify import Verification, not_executed, parts
-from lesson_runner.workbench import Lesson, find_root
 
 
 class LessonFailure(Exception):

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lesson_runner import BLOCK_SECONDS, LANGUAGES
-from lesson_runner.deferred import defer_iri_grammar
-from lesson_runner.parent import start_early
+from lesson_runner.run.fork_server import start_early
+from lesson_runner.run.slow_imports import defer_iri_grammar
 from lesson_runner.session import NEXT_ITEM, required_languages
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def lesson_verification(
     lesson_environment: EnvironmentFor, pytestconfig: pytest.Config
 ) -> Iterator[Callable[[Path], Verification]]:
     """The running verification of a lesson, by the lesson's root."""
-    from lesson_runner.execute import Limits
+    from lesson_runner.run.happened import Limits
     from lesson_runner.verify import Verification
 
     if not callable(lesson_environment):
@@ -110,7 +110,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> PageFile |
         start_early()
     defer_iri_grammar()
     from lesson_runner.items import PageFile
-    from lesson_runner.workbench import find_root, is_page
+    from lesson_runner.page.places import find_root, is_page
 
     root = find_root(file_path)
     in_lesson = root is not None and is_page(file_path, root)
@@ -152,7 +152,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     counts = [one.lesson_counts for one in made if hasattr(one, "lesson_counts")]
     if not counts:
         return
-    from lesson_runner.report import annotation
+    from lesson_runner.judge.report import annotation
 
     total = {name: sum(count[name] for count in counts) for name in counts[0]}
     terminalreporter.write_line(

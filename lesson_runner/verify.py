@@ -12,12 +12,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lesson_runner import LANGUAGES, parent
-from lesson_runner.episode import Block, Episode
-from lesson_runner.execute import Limits, execute
-from lesson_runner.kernels import Kernel, find_kernel, messaging
-from lesson_runner.responses import check_response
-from lesson_runner.verdict import Result, results_of_run
+from lesson_runner import LANGUAGES
+from lesson_runner.judge.answers import check_response
+from lesson_runner.judge.verdict import Result, results_of_run
+from lesson_runner.page.episode import Block, Episode
+from lesson_runner.run import fork_server as parent
+from lesson_runner.run.blocks import execute
+from lesson_runner.run.happened import Limits
+from lesson_runner.run.kernels import Kernel, find_kernel, messaging
 
 RESPONSES = "responses"
 """Stands where a language stands, for the `json` answers of a page."""

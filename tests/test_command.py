@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 from lesson.main import main
-from lesson_runner import kernels
+from lesson_runner.run import kernels
 
 PAGE = """\
 ---

@@ -18,9 +18,9 @@ from nbformat import NotebookNode
 from lesson.editions import Edition, files_of
 from lesson.main import main
 from lesson.practice import practice_environment
-from lesson_runner import kernels
-from lesson_runner.formats import FORMATS
-from lesson_runner.workbench import find_lesson
+from lesson_runner.export.documents import FORMATS
+from lesson_runner.page.lesson import find_lesson
+from lesson_runner.run import kernels
 
 ROOT = Path(__file__).parents[1]
 

@@ -16,7 +16,7 @@ import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from lesson_runner.fences import DivClose, DivOpen, Heading, front_matter, read_elements
+from lesson_runner.page.markdown import DivClose, DivOpen, Heading, front_matter, read_elements
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lesson.main import main
-from lesson_runner.workbench import Lesson
+from lesson_runner.page.lesson import Lesson
 from mock_proxy.config import load
 from mock_proxy.server import RunningProxy, running
 

@@ -17,7 +17,7 @@ import requests
 import yaml
 
 from lesson.main import main
-from lesson_runner.workbench import Lesson
+from lesson_runner.page.lesson import Lesson
 from mock_proxy.server import running
 
 ROOT = Path(__file__).parents[1]

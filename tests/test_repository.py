@@ -22,7 +22,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from mdit_py_plugins.front_matter import front_matter_plugin
 
-from lesson_runner.fences import DivClose, DivOpen, Heading, front_matter, read_elements
+from lesson_runner.page.markdown import DivClose, DivOpen, Heading, front_matter, read_elements
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTENT = ("episodes", "learners", "instructors", "profiles")

@@ -19,7 +19,7 @@ from chromium import PATIENCE, Locator, Page, expect, not_here, violations
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from lesson_runner.kernels import find_kernel
+from lesson_runner.run.kernels import find_kernel
 
 ROOT = Path(__file__).resolve().parents[2]
 

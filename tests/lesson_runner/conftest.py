@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from made_lesson import MadeLesson
 
-from lesson_runner.kernels import find_kernel
+from lesson_runner.run.kernels import find_kernel
 
 
 @pytest.fixture

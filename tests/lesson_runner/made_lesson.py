@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lesson_runner.execute import Limits
-from lesson_runner.report import failure_text
+from lesson_runner.judge.report import failure_text
+from lesson_runner.page.lesson import Lesson
+from lesson_runner.run.happened import Limits
 from lesson_runner.verify import Checked, Verification
-from lesson_runner.workbench import Lesson
 
 
 @dataclass(frozen=True)

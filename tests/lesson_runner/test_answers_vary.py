@@ -4,10 +4,10 @@ import textwrap
 
 import pytest
 
-from lesson_runner.episode import read_episode
-from lesson_runner.execute import Execution, Failure, Run
-from lesson_runner.responses import is_error
-from lesson_runner.verdict import Result, judge, results_of_run
+from lesson_runner.judge.answers import is_error
+from lesson_runner.judge.verdict import Result, judge, results_of_run
+from lesson_runner.page.episode import read_episode
+from lesson_runner.run.happened import Execution, Failure, Run
 
 PRINTS = """\
     ```python

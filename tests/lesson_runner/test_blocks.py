@@ -4,8 +4,8 @@ import textwrap
 
 import pytest
 
-from lesson_runner.episode import Block, Episode, Request, read_episode
-from lesson_runner.fences import (
+from lesson_runner.page.episode import Block, Episode, Request, read_episode
+from lesson_runner.page.markdown import (
     Comment,
     DivClose,
     DivOpen,

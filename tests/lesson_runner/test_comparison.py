@@ -8,16 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lesson_runner.compare import (
-    binary_character,
-    difference,
-    json_difference,
-    matches,
-    merge_json,
-    merge_text,
-    normal,
-    plain,
-)
+from lesson_runner.judge.compare import difference, json_difference, matches, merge_json, merge_text
+from lesson_runner.page.plain_text import binary_character, normal, plain
 
 # Machines differ in speed: no single example has a time limit.
 unhurried = settings(deadline=None)

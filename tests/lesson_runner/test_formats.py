@@ -9,10 +9,10 @@ import jupytext
 import pytest
 import yaml
 
-from lesson_runner.episode import Episode, read_episode
-from lesson_runner.formats import FORMATS, to_text
-from lesson_runner.reading import to_html, to_markdown
-from lesson_runner.workbench import LessonError
+from lesson_runner.export.documents import FORMATS, to_text
+from lesson_runner.export.learner_pages import to_html, to_markdown
+from lesson_runner.page.episode import Episode, read_episode
+from lesson_runner.page.places import LessonError
 
 
 def read(text: str, path: str = "episodes/page.md") -> Episode:
@@ -330,8 +330,8 @@ def test_jupyter_opens_the_percent_script_with_the_same_cells() -> None:
 
 MAKE_ALL = """
 import json, sys
-from lesson_runner.episode import read_episode
-from lesson_runner.formats import to_text
+from lesson_runner.page.episode import read_episode
+from lesson_runner.export.documents import to_text
 given = json.load(sys.stdin)
 made = [to_text(read_episode("episodes/page.md", text), *names) for text, *names in given]
 json.dump(made, sys.stdout)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lesson_runner.episode import read_episode
-from lesson_runner.fences import Fence, read_elements
+from lesson_runner.page.episode import read_episode
+from lesson_runner.page.markdown import Fence, read_elements
 
 GUIDE = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
 EXAMPLES = [

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from made_lesson import MadeLesson, is_running
 
+from lesson_runner.page.lesson import Lesson
 from lesson_runner.verify import Verification
-from lesson_runner.workbench import Lesson
 
 PYTHON = """
     ```python

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lesson_runner.workbench import Lesson, LessonError, find_lesson, find_root
+from lesson_runner.page.lesson import Lesson, find_lesson
+from lesson_runner.page.places import LessonError, find_root
 
 
 @pytest.fixture

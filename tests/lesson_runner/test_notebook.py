@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nbformat import NotebookNode
 
-import lesson_runner.notebook
-from lesson_runner.episode import LANGUAGES, Episode, read_episode
-from lesson_runner.notebook import ConversionError, to_notebook, with_titled_folds
+import lesson_runner.export.notebook
+from lesson_runner.export.notebook import ConversionError, to_notebook, with_titled_folds
+from lesson_runner.page.episode import LANGUAGES, Episode, read_episode
 
 
 def read(text: str) -> Episode:
@@ -405,7 +405,7 @@ def test_two_unlike_cells_are_the_fault_of_the_conversion(monkeypatch: pytest.Mo
         (no_line, "made another cell of the block at line 1"),
         (too_many, "2 cells became 3"),
     ):
-        monkeypatch.setattr(lesson_runner.notebook.jupytext, "reads", reads)
+        monkeypatch.setattr(lesson_runner.export.notebook.jupytext, "reads", reads)
         with pytest.raises(ConversionError, match=message):
             to_notebook(episode, "python")
 

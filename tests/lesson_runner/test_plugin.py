@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lesson_runner import kernels
+from lesson_runner.run import kernels
 
 GOOD = """\
 ---

@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from lesson_runner.episode import read_episode
+from lesson_runner.page.episode import read_episode
 
 
 def problems(text: str) -> list[str]:

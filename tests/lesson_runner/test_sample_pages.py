@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from lesson_runner.episode import LANGUAGES, Block, Episode
-from lesson_runner.notebook import to_notebook
-from lesson_runner.update import with_fences
-from lesson_runner.workbench import Lesson
+from lesson_runner.export.notebook import to_notebook
+from lesson_runner.judge.rewrite import with_fences
+from lesson_runner.page.episode import LANGUAGES, Block, Episode
+from lesson_runner.page.lesson import Lesson
 
 FOLDER = Path(__file__).parents[1] / "data" / "pages"
 PAGES = sorted(path.name for path in FOLDER.iterdir() if path.suffix in (".md", ".Rmd"))

@@ -2,10 +2,10 @@
 
 from nbformat import NotebookNode, v4
 
-from lesson_runner.episode import read_episode
-from lesson_runner.execute import Execution
-from lesson_runner.notebook import to_notebook
-from lesson_runner.solutions import with_outputs
+from lesson_runner.export.notebook import to_notebook
+from lesson_runner.export.outputs import with_outputs
+from lesson_runner.page.episode import read_episode
+from lesson_runner.run.happened import Execution
 
 
 def outputs_in_notebook(*outputs: NotebookNode) -> list[NotebookNode]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lesson_runner.episode import read_episode
-from lesson_runner.starter import starter_code_problem
+from lesson_runner.page.episode import read_episode
+from lesson_runner.page.starter_code import starter_code_problem
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lesson_runner.compare import normal
-from lesson_runner.episode import Episode, read_episode
-from lesson_runner.execute import Execution, Failure
-from lesson_runner.update import new_texts, update_page, with_fences
-from lesson_runner.verdict import Result, judge
-from lesson_runner.workbench import Lesson, LessonError
+from lesson_runner.judge.rewrite import new_texts, update_page, with_fences
+from lesson_runner.judge.verdict import Result, judge
+from lesson_runner.page.episode import Episode, read_episode
+from lesson_runner.page.lesson import Lesson
+from lesson_runner.page.places import LessonError
+from lesson_runner.page.plain_text import normal
+from lesson_runner.run.happened import Execution, Failure
 
 
 def read(text: str) -> Episode:

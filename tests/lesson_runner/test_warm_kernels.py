@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from made_lesson import MadeLesson, is_running
 
-from lesson_runner.parent import CAN_FORK
+from lesson_runner.page.lesson import Lesson
+from lesson_runner.run.fork_server import CAN_FORK
+from lesson_runner.run.provisioners import ForkedProcess
 from lesson_runner.verify import Checked, Verification
-from lesson_runner.warm import ForkedProcess
-from lesson_runner.workbench import Lesson
 
 pytestmark = pytest.mark.skipif(not CAN_FORK, reason="kernels are forked on Linux only")
 
@@ -131,7 +131,7 @@ def test_a_crash_harms_no_other_kernel(made_lesson: MadeLesson) -> None:
 def test_kernels_start_as_usual_where_nothing_forks(
     made_lesson: MadeLesson, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lesson_runner.parent.CAN_FORK", False)
+    monkeypatch.setattr("lesson_runner.run.fork_server.CAN_FORK", False)
     assert made_lesson.failures("```python\n1 + 1\n```\n```output\n2\n```\n") == []
     assert made_lesson.failures("```bash\necho 2\n```\n```output\n2\n```\n", "bash") == []
 
@@ -141,7 +141,7 @@ def test_kernels_start_as_usual_where_the_parent_does_not(
 ) -> None:
     broken = tmp_path / "warm_parent.py"
     broken.write_text("raise SystemExit(3)\n")
-    monkeypatch.setattr("lesson_runner.parent.WARM_PARENT", broken)
+    monkeypatch.setattr("lesson_runner.run.fork_server.WARM_PARENT", broken)
     assert made_lesson.failures("```python\n1 + 1\n```\n```output\n2\n```\n") == []
 
 
@@ -186,8 +186,8 @@ async def kill_in_the_middle(made_lesson: MadeLesson, text: str, language: str) 
 import time
 from pathlib import Path
 from lesson_runner.verify import Verification
-from lesson_runner.warm import ForkedProcess
-from lesson_runner.workbench import Lesson
+from lesson_runner.run.provisioners import ForkedProcess
+from lesson_runner.page.lesson import Lesson
 root = Path({str(made_lesson.root)!r})
 episode = Lesson(root, ()).read(Path({str(page)!r}))
 with Verification(root, lambda *_: {{}}) as running:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from markdown_it import MarkdownIt
 
-from lesson_runner.episode import Block
-from lesson_runner.outline import FOLDED, Box, Item, Text
+from lesson_runner.export.outline import FOLDED, Box, Item, Text
+from lesson_runner.page.episode import Block
 
 TITLES = {
     "keypoints": "Key points",

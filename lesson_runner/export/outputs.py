@@ -1,11 +1,12 @@
 """Notebook, what happened in its blocks → the notebook with these outputs. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from nbformat import NotebookNode
 
-from lesson_runner.compare import plain
-from lesson_runner.execute import Execution
+from lesson_runner.page.plain_text import plain
+from lesson_runner.run.happened import Execution
 
 
 def with_outputs(notebook: NotebookNode, executions: Iterable[Execution]) -> NotebookNode:
@@ -21,7 +22,7 @@ def with_outputs(notebook: NotebookNode, executions: Iterable[Execution]) -> Not
     return notebook
 
 
-def _settled(outputs: Iterable[NotebookNode], number: int) -> Iterator[NotebookNode]:
+def _settled(outputs: Iterable[Mapping[str, Any]], number: int) -> Iterator[NotebookNode]:
     """Outputs without what depends on when the kernel happened to send them."""
     last: NotebookNode | None = None
     for output in outputs:
@@ -36,9 +37,8 @@ def _settled(outputs: Iterable[NotebookNode], number: int) -> Iterator[NotebookN
         if last is not None:
             yield _as_seen(last)
         last = None
-        yield NotebookNode(
-            output | ({"execution_count": number} if "execution_count" in output else {})
-        )
+        numbered = {"execution_count": number} if "execution_count" in output else {}
+        yield NotebookNode({**output, **numbered})
     if last is not None:
         yield _as_seen(last)
 

@@ -11,8 +11,7 @@ from collections.abc import Iterable
 import jupytext
 from nbformat import NotebookNode
 
-from lesson_runner.episode import Block, Episode
-from lesson_runner.notebook_text import (
+from lesson_runner.export.boxes import (
     flat,
     folded_texts,
     headed,
@@ -21,7 +20,8 @@ from lesson_runner.notebook_text import (
     tidied,
     with_heading,
 )
-from lesson_runner.outline import FOLDED, Text, outline
+from lesson_runner.export.outline import FOLDED, Text, outline
+from lesson_runner.page.episode import Block, Episode
 
 FENCE_NAMES = {"python": "python", "r": "R", "bash": "bash"}  # as jupytext knows them
 

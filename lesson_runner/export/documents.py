@@ -12,9 +12,7 @@ import jupytext
 import yaml
 from nbformat import NotebookNode, v4
 
-from lesson_runner.episode import Block, Episode
-from lesson_runner.notebook import METADATA
-from lesson_runner.notebook_text import (
+from lesson_runner.export.boxes import (
     OfBox,
     details,
     flat,
@@ -24,8 +22,10 @@ from lesson_runner.notebook_text import (
     tidied,
     title_of,
 )
-from lesson_runner.outline import FOLDED, Box, Text, outline
-from lesson_runner.workbench import LessonError
+from lesson_runner.export.notebook import METADATA
+from lesson_runner.export.outline import FOLDED, Box, Text, outline
+from lesson_runner.page.episode import Block, Episode
+from lesson_runner.page.places import LessonError
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from lesson_runner.episode import Problem
-from lesson_runner.fences import split_lines
-from lesson_runner.verdict import Result
+from lesson_runner.judge.verdict import Result
+from lesson_runner.page.episode import Problem
+from lesson_runner.page.markdown import split_lines
 
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 MOST_LINES = 40

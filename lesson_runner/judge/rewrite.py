@@ -8,21 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lesson_runner.compare import (
-    binary_character,
-    json_difference,
-    lines_of,
-    matches,
-    merge_json,
-    merge_text,
-    normal,
-    plain,
-)
-from lesson_runner.episode import Episode, Shown
-from lesson_runner.execute import Execution
-from lesson_runner.fences import Fence
-from lesson_runner.verdict import Result, judge
-from lesson_runner.workbench import Lesson, LessonError
+from lesson_runner.judge.compare import json_difference, matches, merge_json, merge_text
+from lesson_runner.judge.verdict import Result, judge
+from lesson_runner.page.episode import Episode, Shown
+from lesson_runner.page.lesson import Lesson
+from lesson_runner.page.markdown import Fence
+from lesson_runner.page.places import LessonError
+from lesson_runner.page.plain_text import binary_character, lines_of, normal, plain
+from lesson_runner.run.happened import Execution
 
 LINES_WITH_ENDS = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import requests
 
-from lesson_runner.compare import json_difference
-from lesson_runner.episode import Block
-from lesson_runner.execute import Execution
-from lesson_runner.verdict import Result
+from lesson_runner.judge.compare import json_difference
+from lesson_runner.judge.verdict import Result
+from lesson_runner.page.episode import Block
+from lesson_runner.run.happened import Execution
 
 EMPTY = "the fence is empty: lesson check --update writes the answer into it"
 

@@ -21,9 +21,9 @@ import zmq.asyncio
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
-from lesson_runner.episode import Episode
-from lesson_runner.parent import INSIDE, LONGEST_SOCKET_PATH, offline_python, passed_on
-from lesson_runner.warm import PromptClient, PromptProvisioner, WarmProvisioner
+from lesson_runner.page.episode import Episode
+from lesson_runner.run.fork_server import INSIDE, LONGEST_SOCKET_PATH, offline_python, passed_on
+from lesson_runner.run.provisioners import PromptClient, PromptProvisioner, WarmProvisioner
 
 HOW_TO_INSTALL = {
     "r": 'install R, then in R `install.packages("IRkernel")` and `IRkernel::installspec()`',

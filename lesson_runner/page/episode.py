@@ -15,9 +15,19 @@ from pygments.lexer import Lexer
 from pygments.lexers import find_lexer_class_by_name
 from pygments.util import ClassNotFound
 
-from lesson_runner import LANGUAGES, fences
-from lesson_runner.fences import Comment, DivClose, DivOpen, Element, Fence, Heading, Image, Text
-from lesson_runner.starter import starter_code_problem
+from lesson_runner import LANGUAGES
+from lesson_runner.page import markdown as fences
+from lesson_runner.page.markdown import (
+    Comment,
+    DivClose,
+    DivOpen,
+    Element,
+    Fence,
+    Heading,
+    Image,
+    Text,
+)
+from lesson_runner.page.starter_code import starter_code_problem
 
 Role = Literal["run", "exercise", "not run", "data", "response"]
 

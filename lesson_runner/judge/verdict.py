@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from lesson_runner.compare import binary_character, difference, matches, normal, plain
-from lesson_runner.episode import Block, Episode
-from lesson_runner.execute import Execution, Run
+from lesson_runner.judge.compare import difference, matches
+from lesson_runner.page.episode import Block, Episode
+from lesson_runner.page.plain_text import binary_character, normal, plain
+from lesson_runner.run.happened import Execution, Run
 
 Outcome = Literal["passed", "failed", "not run", "shown"]
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from lesson_runner.episode import (
+from lesson_runner.page.episode import (
     ALIASES,
     DIRECTIVES,
     TAB_LEVEL,
@@ -17,7 +17,7 @@ from lesson_runner.episode import (
     Episode,
     directive_name,
 )
-from lesson_runner.fences import (
+from lesson_runner.page.markdown import (
     Comment,
     DivClose,
     DivOpen,

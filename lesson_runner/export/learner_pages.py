@@ -5,9 +5,7 @@ import re
 
 from markdown_it import MarkdownIt
 
-from lesson_runner.episode import Episode, read_episode
-from lesson_runner.fences import DivClose, DivOpen, Heading, split_lines
-from lesson_runner.notebook_text import (
+from lesson_runner.export.boxes import (
     flat,
     folded_texts,
     markdown_box,
@@ -15,7 +13,9 @@ from lesson_runner.notebook_text import (
     tidied,
     with_heading,
 )
-from lesson_runner.outline import Text, text_outline
+from lesson_runner.export.outline import Text, text_outline
+from lesson_runner.page.episode import Episode, read_episode
+from lesson_runner.page.markdown import DivClose, DivOpen, Heading, split_lines
 
 STYLE = (
     "body { max-width: 46em; margin: 2em auto; padding: 0 1em; font: 1rem/1.5 sans-serif } "

@@ -18,70 +18,17 @@ from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
-from lesson_runner import BLOCK_SECONDS
-from lesson_runner.compare import plain
-from lesson_runner.episode import Block, Episode
-from lesson_runner.gate import Gate, open_gate
-from lesson_runner.kernels import Kernel, kernel_environment, kernel_manager, prepare_folder
-from lesson_runner.notebook import to_notebook
-from lesson_runner.parent import INSIDE
+from lesson_runner.export.notebook import to_notebook
+from lesson_runner.page.episode import Block, Episode
+from lesson_runner.page.plain_text import plain
+from lesson_runner.run.fork_server import INSIDE
+from lesson_runner.run.happened import Execution, Failure, Limits, Run
+from lesson_runner.run.kernels import Kernel, kernel_environment, kernel_manager, prepare_folder
+from lesson_runner.run.network import Gate, open_gate
 
 TIME_IS_UP = "TimeIsUp"
 PATIENCE = 2.0
 """Seconds after an interrupt in which a kernel has to stop."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """`seconds` per block, `characters` of output per block, `start` seconds for a kernel."""
-
-    seconds: int = BLOCK_SECONDS
-    characters: int = 1_000_000
-    start: int = 60
-
-
-@dataclass(frozen=True)
-class Failure:
-    """How a block raised. `text` is what an `error` fence shows; `line` is the page's, or 0.
-
-    `summary` says it in one line where `text` is what programs happened to print.
-    """
-
-    name: str
-    text: str
-    line: int = 0
-    summary: str = ""
-
-
-@dataclass(frozen=True)
-class Execution:
-    """What happened when a block ran.
-
-    `outputs` is all that a notebook shows below the cell, in nbformat's form. `output` is stdout
-    and the values of expressions in the order they came; `printed` everything printed, stderr
-    included. `ended` says why nothing after this block could run, and
-    `ended_line` where in the page, or 0.
-    """
-
-    block: Block
-    output: str = ""
-    printed: str = ""
-    failure: Failure | None = None
-    images: tuple[bytes, ...] = ()
-    seconds: float = 0.0
-    ended: str = ""
-    ended_line: int = 0
-    refused_hosts: tuple[str, ...] = ()
-    outputs: tuple[NotebookNode, ...] = ()
-
-
-@dataclass(frozen=True)
-class Run:
-    """All blocks of one language of one page, as far as they were reached."""
-
-    executions: tuple[Execution, ...]
-    start_problem: str = ""
-    seconds: float = 0.0
 
 
 class _PageClient(NotebookClient):

@@ -1,0 +1,1 @@
+"""What learners take home: pages → notebooks and documents."""

@@ -1,0 +1,1 @@
+"""Whether what the page shows and what happened agree."""

@@ -1,0 +1,1 @@
+"""What a page says: Markdown text → episode and blocks. Pure."""

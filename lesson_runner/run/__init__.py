@@ -1,0 +1,1 @@
+"""What happens: blocks → kernels → what happened. The only edge to Jupyter and processes."""

@@ -1,0 +1,61 @@
+"""What happened when the blocks of a page ran, as plain data: no import of Jupyter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lesson_runner import BLOCK_SECONDS
+from lesson_runner.page.episode import Block
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`seconds` per block, `characters` of output per block, `start` seconds for a kernel."""
+
+    seconds: int = BLOCK_SECONDS
+    characters: int = 1_000_000
+    start: int = 60
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a block raised. `text` is what an `error` fence shows; `line` is the page's, or 0.
+
+    `summary` says it in one line where `text` is what programs happened to print.
+    """
+
+    name: str
+    text: str
+    line: int = 0
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What happened when a block ran.
+
+    `outputs` is all that a notebook shows below the cell, in nbformat's form. `output` is stdout
+    and the values of expressions in the order they came; `printed` everything printed, stderr
+    included. `ended` says why nothing after this block could run, and
+    `ended_line` where in the page, or 0.
+    """
+
+    block: Block
+    output: str = ""
+    printed: str = ""
+    failure: Failure | None = None
+    images: tuple[bytes, ...] = ()
+    seconds: float = 0.0
+    ended: str = ""
+    ended_line: int = 0
+    refused_hosts: tuple[str, ...] = ()
+    outputs: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """All blocks of one language of one page, as far as they were reached."""
+
+    executions: tuple[Execution, ...]
+    start_problem: str = ""
+    seconds: float = 0.0
