@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,20 @@ from .config import Model
 from .keys import Key
 from .wire import JSON, Detail
 
-SECRETS = ("api_key", "aws_access_key_id", "aws_secret_access_key", "vertex_credentials")
-"""Parameters of a model that are shown to nobody."""
+SHOWN = {
+    *("model", "api_base", "api_version", "base_model", "custom_llm_provider", "region_name"),
+    *("rpm", "tpm", "timeout", "stream_timeout", "max_retries", "cooldown_time", "weight", "order"),
+    *("max_tokens", "max_completion_tokens", "temperature", "top_p", "n", "seed", "stop", "tags"),
+    *("reasoning_effort", "drop_params", "additional_drop_params", "allowed_openai_params"),
+    *("input_cost_per_token", "output_cost_per_token", "input_cost_per_second"),
+    *("output_cost_per_second", "max_budget", "budget_duration", "max_parallel_requests"),
+    *("mock_response", "mock_delay", "mock_timeout", "mock_tool_calls"),
+}
+"""Parameters of a model that are shown. All others stay hidden, because an institution's file holds
+credentials under names that no list of secrets would ever be complete with."""
+
+SECRET = re.compile(r"key|secret|token|password|credential|auth|header|cookie", re.IGNORECASE)
+"""What the name of a secret contains, where a file's ``model_info`` has names of its own."""
 
 FLAGS = (
     "allow_client_keepalive_override",
@@ -62,7 +75,7 @@ async def one(request: Request, proxy: Proxy, caller: Caller) -> Response:
 
 
 async def info(request: Request, proxy: Proxy, caller: Caller) -> Response:
-    """Everything known of each model: its parameters but for secrets, prices and abilities."""
+    """Everything known of each model: its harmless parameters, prices and abilities."""
     shown = [model for model in proxy.config.models if caller.key.may_use(model.name)]
     wanted = request.query_params.get("litellm_model_id")
     if wanted is not None:
@@ -73,8 +86,10 @@ async def info(request: Request, proxy: Proxy, caller: Caller) -> Response:
 
 
 def _info(model: Model) -> dict[str, Any]:
-    params = {name: value for name, value in model.params.items() if name not in SECRETS}
+    params = {name: value for name, value in model.params.items() if name in SHOWN}
     form = _forms()
+    info = {name: value for name, value in model.info.items() if name in form["model_info"]}
+    info |= _without_secrets({k: v for k, v in model.info.items() if k not in info})
     facts = tokens.facts(model.target, model.info)
     known = {
         **{name: value for name, value in facts.items() if name in form["model_info"]},
@@ -89,8 +104,21 @@ def _info(model: Model) -> dict[str, Any]:
     return {
         "model_name": model.name,
         "litellm_params": {**dict.fromkeys(FLAGS, False), **params},
-        "model_info": {**form["model_info"], **known, **model.info},
+        "model_info": {**form["model_info"], **known, **info},
     }
+
+
+def _without_secrets(value: Any) -> Any:
+    """The value without the fields, at any depth, whose names sound like a secret's."""
+    if isinstance(value, dict):
+        return {
+            name: _without_secrets(part)
+            for name, part in value.items()
+            if not SECRET.search(str(name))
+        }
+    if isinstance(value, list):
+        return [_without_secrets(part) for part in value]
+    return value
 
 
 async def groups(request: Request, proxy: Proxy, caller: Caller) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 # Python's own parser of regular expressions, which has no public name.
@@ -13,17 +14,34 @@ parser: Any = importlib.import_module("re._parser" if _NEW else "sre_parse")
 sre: Any = importlib.import_module("re._constants" if _NEW else "sre_constants")
 
 
+LONGEST = 1_000
+"""Characters of an example: repeats can nest, and would multiply."""
+
+
+class _TooLong(Exception):
+    pass
+
+
 def example(pattern: str) -> str | None:
     """A short text that ``pattern`` finds itself in, or None where this finds none."""
     try:
         made = _sequence(parser.parse(pattern), {})
         return made if re.search(pattern, made) else None
-    except (re.error, KeyError, RecursionError, OverflowError):
+    except (_TooLong, re.error, KeyError, RecursionError, OverflowError):
         return None
 
 
 def _sequence(items: Any, groups: dict[int, str]) -> str:
-    return "".join(_one(kind, value, groups) for kind, value in items)
+    return _joined(_one(kind, value, groups) for kind, value in items)
+
+
+def _joined(parts: Iterable[str]) -> str:
+    made = ""
+    for part in parts:
+        made += part
+        if len(made) > LONGEST:
+            raise _TooLong
+    return made
 
 
 def _one(kind: Any, value: Any, groups: dict[int, str]) -> str:
@@ -37,7 +55,7 @@ def _one(kind: Any, value: Any, groups: dict[int, str]) -> str:
         return _member(value)
     if kind in (sre.MAX_REPEAT, sre.MIN_REPEAT) or str(kind) == "POSSESSIVE_REPEAT":
         least, _, inner = value
-        return "".join(_sequence(inner, groups) for _ in range(min(least, 10_000)))
+        return _joined(_sequence(inner, groups) for _ in range(least))
     if kind is sre.SUBPATTERN:
         groups[value[0]] = made = _sequence(value[3], groups)
         return made

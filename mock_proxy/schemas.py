@@ -11,13 +11,18 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import labels, patterns
 
 DEEPEST = 12
 """Levels of a schema that refers to itself before only what is required is filled in."""
+
+MOST_VALUES = 2_000
+MOST_CHARACTERS = 100_000
+"""What one answer may hold. Everybody waits while one is made, and a schema of a few bytes can ask
+for millions of either."""
 
 FORMATS = {
     "date": "2026-01-01",
@@ -40,6 +45,10 @@ class NoSuchValue(Exception):
     """No rule makes a value for this schema."""
 
 
+class TooLarge(Exception):
+    """The schema asks for more than an answer may hold."""
+
+
 @dataclass(frozen=True)
 class Filler:
     """Makes values from one text."""
@@ -47,9 +56,14 @@ class Filler:
     text: str
     root: Mapping[str, Any]
     nth: int = 1
+    made: list[int] = field(default_factory=lambda: [0])
+    """How many values have been made, those of attempts that failed included."""
 
     def fill(self, schema: Any, name: str = "", depth: int = 0) -> Any:
         """A value for the schema; ``name`` is that of the property it is for."""
+        self.made[0] += 1
+        if self.made[0] > MOST_VALUES:
+            raise TooLarge
         if schema is True or schema == {}:
             return self._text_for(name)
         if schema is False or not isinstance(schema, Mapping):
@@ -163,7 +177,7 @@ class Filler:
                 if name in required:
                     raise
         more = 0
-        while len(value) < int(schema.get("minProperties") or 0):
+        while len(value) < within(MOST_VALUES, schema.get("minProperties")):
             more += 1
             name = f"more{more}"
             value[name] = self.fill(self._schema_of_others(schema, name), name, depth + 1)
@@ -182,7 +196,7 @@ class Filler:
     def _array(self, schema: Mapping[str, Any], name: str, depth: int) -> list[Any]:
         first = list(schema.get("prefixItems") or [])
         each = schema.get("items", True)
-        least = int(schema.get("minItems") or 0)
+        least = within(MOST_VALUES, schema.get("minItems"))
         most = schema.get("maxItems")
         wanted = max(least, len(first), 0 if depth >= DEEPEST or each is False else 1)
         wanted = wanted if most is None else min(wanted, int(most))
@@ -218,9 +232,9 @@ class Filler:
             made = patterns.example(str(schema["pattern"]))
             if made is None:
                 raise NoSuchValue
-            return made + "x" * max(0, int(schema.get("minLength") or 0) - len(made))
+            return made + "x" * (within(MOST_CHARACTERS, schema.get("minLength")) - len(made))
         text = self._text_for(name)
-        least, most = int(schema.get("minLength") or 0), schema.get("maxLength")
+        least, most = within(MOST_CHARACTERS, schema.get("minLength")), schema.get("maxLength")
         if len(text) < least:
             text = (text + " ") * math.ceil(least / (len(text) + 1))
             text = text[:least]
@@ -270,6 +284,14 @@ class Filler:
         if name and found:
             return float(found[0])
         return 1.0 if re.search(r"count|number|how_many", name, re.IGNORECASE) else 0.0
+
+
+def within(limit: int, least: Any) -> int:
+    """The least number that a schema asks for. Raises ``TooLarge`` beyond the limit."""
+    number = int(least or 0)
+    if number > limit:
+        raise TooLarge
+    return number
 
 
 def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
@@ -368,7 +390,7 @@ def answer(schema: Any, text: str, nth: int = 1) -> str | None:
     root = schema if isinstance(schema, Mapping) else {}
     try:
         value = Filler(text, root, nth).fill(schema)
-    except (NoSuchValue, TypeError, ValueError, KeyError, OverflowError, RecursionError):
+    except (NoSuchValue, TooLarge, TypeError, ValueError, KeyError, OverflowError, RecursionError):
         return None
     return json.dumps(value, ensure_ascii=False) if is_valid(value, schema) else None
 

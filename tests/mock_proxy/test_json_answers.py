@@ -146,3 +146,26 @@ def test_no_answer_for_a_schema_that_nothing_fits(schema):
 )
 def test_patterns_are_matched(pattern):
     assert re.search(pattern, patterns.example(pattern))
+
+
+NODE = {"type": "object", "properties": {name: {"$ref": "#"} for name in ("a", "b", "c", "d")}}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "minLength": 10**9},
+        {"type": "array", "items": {"type": "integer"}, "minItems": 10**9},
+        {"type": "object", "minProperties": 10**9},
+        {"type": "string", "pattern": "(a{2000}){2000}"},
+        NODE,
+    ],
+    ids=["text", "list", "object", "pattern", "tree"],
+)
+def test_schema_of_a_few_bytes_cannot_ask_for_millions(schema, monkeypatch):
+    made = []
+    count = schemas.Filler._text_for
+    monkeypatch.setattr(schemas.Filler, "_text_for", lambda *a: made.append(a) or count(*a))
+    answer = schemas.answer(schema, TITLE)
+    assert answer is None
+    assert len(made) <= schemas.MOST_VALUES

@@ -1,5 +1,13 @@
 """``/models``: what a key may use."""
 
+import json
+import re
+
+import httpx
+
+from mock_proxy.config import load
+from mock_proxy.server import running
+
 GPT_4 = {
     "id": "gpt-4",
     "object": "model",
@@ -79,6 +87,30 @@ def test_info_names_prices_and_no_secrets(client):
     assert len(model["model_info"]) == 171  # as many as LiteLLM 1.106.2 shows
     unknown = listed["Llama-3.3-70B-Instruct"]["model_info"]
     assert unknown["input_cost_per_token"] is None
+
+
+def test_info_hides_what_an_institution_keeps_in_its_file(tmp_path):
+    hidden = {
+        "client_secret": "S1",
+        "azure_ad_token": "S2",
+        "azure_password": "S3",
+        "aws_session_token": "S4",
+        "vertex_ai_credentials": "S5",
+        "extra_headers": {"Authorization": "Bearer S6"},
+        "some_new_thing": "S7",
+    }
+    params = {"model": "openai/gpt-4", "rpm": 60, "api_base": "https://example.org", **hidden}
+    own = {"api_key": "S8", "contact": {"room": "B2", "password": "S9"}, "notes": [{"auth": "S10"}]}
+    model = {"model_name": "m", "litellm_params": params, "model_info": own}
+    file = tmp_path / "config.yaml"
+    file.write_text(json.dumps({"model_list": [model]}))
+    with running(load(file)) as proxy:
+        headers = {"Authorization": f"Bearer {proxy.new_key()}"}
+        answer = httpx.get(f"{proxy.url}/model/info", headers=headers)
+    (model,) = answer.json()["data"]
+    assert not re.search(r"S\d", answer.text)
+    assert model["litellm_params"]["rpm"] == 60
+    assert model["model_info"]["contact"] == {"room": "B2"}
 
 
 def test_info_of_one_model(client):
