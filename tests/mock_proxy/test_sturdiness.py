@@ -161,7 +161,7 @@ def test_clients_that_send_too_slowly_lose_their_connection(monkeypatch, capfd, 
 
 
 def test_client_that_does_not_read_loses_its_connection(monkeypatch, capfd):
-    monkeypatch.setattr(server, "SLOWEST_CLIENT", 0.3)
+    monkeypatch.setattr(server, "SLOWEST_CLIENT", 2.0)
     with server.running() as proxy:
         key = proxy.new_key(max_parallel_requests=1)
         address = urlsplit(proxy.url)
