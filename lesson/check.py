@@ -36,6 +36,7 @@ from lesson_runner.judge.verdict import Result
 from lesson_runner.page.episode import Episode
 from lesson_runner.page.lesson import Lesson, find_lesson
 from lesson_runner.page.places import SUFFIXES, LessonError
+from lesson_runner.run.fork_server import start_early
 from lesson_runner.run.happened import Limits
 from lesson_runner.verify import RESPONSES, Checked, Verification, not_executed, parts
 
@@ -96,6 +97,7 @@ def run(options: argparse.Namespace) -> int:
         outcome.others += left_out(episodes.values(), (*LANGUAGES, "json"), "--parse-only")
         finish(options, outcome, episodes, console)
         return 0 if outcome.is_well else 1
+    start_early()
     limits = Limits(seconds=options.block_timeout)
     with (
         practice_environment() as environment,
@@ -204,7 +206,11 @@ def watch(
             continue
         outcome = Outcome()
         episodes = read(lesson, saved, options, outcome, console)
-        check(options, lesson, episodes, verification, outcome, console)
+        try:
+            check(options, lesson, episodes, verification, outcome, console)
+        except LessonError as error:  # saved again meanwhile: the next round has it
+            console.print(f"lesson: {error}", markup=False)
+            continue
         if options.update:
             seen |= when_saved(saved)  # what --update wrote is no news
         if options.json:

@@ -1,4 +1,4 @@
-"""Check that this computer is ready for the lesson, and say what to do where it is not.
+"""Check that this computer is ready for the lesson, and say what to do if it is not.
 
 This file needs nothing but Python: learners can download it alone, and run `python doctor.py`.
 It never prints the key.

@@ -1,30 +1,51 @@
 """`lesson`: check the pages of a lesson, write its notebooks, start the practice proxy."""
 
 import argparse
+import importlib
 import io
 import signal
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
-from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from lesson_runner.page.places import LessonError
+
+COMMANDS = {
+    "check": "Run every block of every page, and compare what it prints with what the page shows.",
+    "live": "Run every block against your own proxy, the day before a workshop.",
+    "notebooks": "Write the notebooks that learners follow: one per episode, language and format.",
+    "teach": "Start a class: JupyterLab with the notebooks, and the practice proxy, until Ctrl-C.",
+    "proxy": "Start the practice proxy, which answers as a LiteLLM proxy does.",
+    "keys": "Make one key for each learner, with cards to hand out; block them after class.",
+    "doctor": "Check that this computer is ready for the lesson, and say what to do if it is not.",
+}
+"""Each command has a module of this name, imported when it is called: `--help` waits for none."""
 
 
-def parser(subcommands: Sequence[ModuleType]) -> argparse.ArgumentParser:
+def parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the call; only the command that it names has its own options."""
     top = argparse.ArgumentParser(prog="lesson", description=__doc__)
-    top.add_argument("--version", action="version", version=version("llm-apis-litellm"))
+    top.add_argument("--version", action=_Version)
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
-    for module in subcommands:
-        first_line = (module.__doc__ or "").split("\n", 1)[0]
-        sub = subparsers.add_parser(
-            module.__name__.rsplit(".", 1)[-1],
-            help=first_line,
-            description=first_line,
-            epilog=f"example: {module.EXAMPLE}",
-        )
-        module.add_arguments(sub)
-        sub.set_defaults(run=module.run)
+    for name, first_line in COMMANDS.items():
+        sub = subparsers.add_parser(name, help=first_line, description=first_line)
+        if name in arguments[:1]:
+            module = importlib.import_module(f"lesson.{name}")
+            sub.epilog = f"example: {module.EXAMPLE}"
+            module.add_arguments(sub)
+            sub.set_defaults(run=module.run)
     return top
+
+
+class _Version(argparse.Action):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, nargs=0, help="show the version and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version  # which nothing else here needs
+
+        print(version("llm-apis-litellm"))
+        parser.exit()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,25 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         end_as_ctrl_c_does()
         print_whatever_the_encoding()
-        return call(arguments)
+        return call(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
         print("\nlesson: stopped", file=sys.stderr)
         return 130
 
 
-def call(arguments: Sequence[str] | None) -> int:
-    # Imported here, so that Ctrl-C is met while they are, too.
-    if (arguments or sys.argv[1:])[:1] == ["check"]:
-        from lesson_runner.run.fork_server import start_early
-
-        start_early()
-    from lesson_runner.run.slow_imports import defer_iri_grammar
-
-    defer_iri_grammar()  # before anything brings jsonschema
-    from lesson import check, doctor, keys, live, notebooks, proxy, teach
-    from lesson_runner.page.places import LessonError
-
-    options = parser((check, live, notebooks, teach, proxy, keys, doctor)).parse_args(arguments)
+def call(arguments: Sequence[str]) -> int:
+    # Importing the command takes long enough to meet a Ctrl-C, so it happens here.
+    options = parser(arguments).parse_args(arguments)
     try:
         status: int = options.run(options)
     except LessonError as error:
@@ -65,7 +76,7 @@ def call(arguments: Sequence[str] | None) -> int:
 
 
 def end_as_ctrl_c_does() -> None:
-    """A closed terminal and `kill` end the kernels, too."""
+    """A closed terminal and `kill` end the kernels as well."""
 
     def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt

@@ -5,8 +5,8 @@ content folders of a Workbench lesson; Markdown elsewhere is none of this plugin
 
 A `conftest.py` may override the fixture `lesson_environment`.
 
-pytest imports this module wherever the package is installed, so what brings nbclient and jupytext
-is imported when there is a page.
+pytest imports this module wherever the package is installed, so everything heavier than a look at
+a file's place is imported once there is a page.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lesson_runner import BLOCK_SECONDS, LANGUAGES
-from lesson_runner.run.fork_server import start_early
-from lesson_runner.run.slow_imports import defer_iri_grammar
+from lesson_runner.page.places import find_root, is_page
 from lesson_runner.session import NEXT_ITEM, required_languages
 
 if TYPE_CHECKING:
@@ -106,16 +105,16 @@ def lesson_verification(
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> PageFile | None:
     if file_path.suffix not in (".md", ".Rmd"):
         return None
-    if not parent.config.option.collectonly:
-        start_early()
-    defer_iri_grammar()
-    from lesson_runner.items import PageFile
-    from lesson_runner.page.places import find_root, is_page
-
     root = find_root(file_path)
     in_lesson = root is not None and is_page(file_path, root)
     if not in_lesson and file_path not in map(_path_of, parent.config.args):
         return None
+    if not parent.config.option.collectonly:
+        from lesson_runner.run.fork_server import start_early
+
+        start_early()
+    from lesson_runner.items import PageFile
+
     return PageFile.from_parent(parent, path=file_path)
 
 

@@ -3,26 +3,35 @@
 Whoever reports in order starts all (or the next few) and then waits for each in turn.
 """
 
+from __future__ import annotations
+
 import asyncio
+import contextlib
 import os
 import shutil
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lesson_runner import LANGUAGES
 from lesson_runner.judge.answers import check_response
 from lesson_runner.judge.verdict import Result, results_of_run
 from lesson_runner.page.episode import Block, Episode
-from lesson_runner.run import fork_server as parent
-from lesson_runner.run.blocks import execute
+from lesson_runner.run import fork_server
 from lesson_runner.run.happened import Limits
-from lesson_runner.run.kernels import Kernel, find_kernel, messaging
+
+if TYPE_CHECKING:
+    from lesson_runner.run.kernels import Kernel
 
 RESPONSES = "responses"
 """Stands where a language stands, for the `json` answers of a page."""
+
+LONGEST_STOP = 30.0
+"""Seconds that kernels get to end; what is left then ends with the fork server."""
 
 EnvironmentFor = Callable[[str, str], Mapping[str, str]]
 """Path of a page and language → `LITELLM_BASE_URL`, `LITELLM_API_KEY` for its kernel."""
@@ -84,18 +93,23 @@ class Verification:
         self._jobs = jobs or (os.cpu_count() or 1) + 1  # kernels also wait, for start and end
         self._started: dict[tuple[str, str], tuple[Episode, Future[Checked]]] = {}
 
-    def __enter__(self) -> "Verification":
-        self._loop = asyncio.new_event_loop()
+    def __enter__(self) -> Verification:
+        # Jupyter is imported here, because a call that only reads pages needs none of it.
+        from lesson_runner.run.kernels import messaging
+
+        # pyzmq cannot use the loop that Windows has by default.
+        self._loop = asyncio.SelectorEventLoop()
         self._turn = asyncio.Semaphore(self._jobs)
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="lesson")
         self._thread.start()
         self._context = messaging()
-        self._folder, self._warm = parent.take()
+        self._folder, self._warm = fork_server.take()
         return self
 
     def __exit__(self, *_: object) -> None:
         stopped = asyncio.run_coroutine_threadsafe(self._cancel_all(), self._loop)
-        stopped.result()
+        with contextlib.suppress(TimeoutError):
+            stopped.result(LONGEST_STOP)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -105,6 +119,8 @@ class Verification:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def kernel(self, language: str) -> Kernel:
+        from lesson_runner.run.kernels import find_kernel
+
         if language not in self.kernels:
             self.kernels[language] = find_kernel(language)
         return self.kernels[language]
@@ -120,28 +136,37 @@ class Verification:
         return future
 
     async def _check(self, episode: Episode, part: str) -> Checked:
+        """The results of a page. An exception here is this page's failure, and no other's."""
         async with self._turn:
-            if part == RESPONSES:
-                return await self._check_responses(episode)
-            kernel = self.kernel(part)
-            if kernel.missing:
-                results = tuple(Result(b, "not run", kernel.missing) for b in episode.to_run(part))
-                return Checked(episode, part, results, missing=kernel.missing)
-            environment = self.environment(episode.path, part)
-            warm = await self._warm_socket()
-            run = await execute(
-                episode,
-                kernel,
-                self.root,
-                environment,
-                self.limits,
-                self._folder,
-                self._context,
-                warm,
-            )
-            found = results_of_run(episode, part, run, answers_vary=self.answers_vary)
-            results = tuple(map(self._with_figure, found))
-            return Checked(episode, part, results, run.seconds)
+            try:
+                if part == RESPONSES:
+                    return await self._check_responses(episode)
+                return await self._check_language(episode, part)
+            except Exception as error:
+                return _broken(episode, part, error)
+
+    async def _check_language(self, episode: Episode, part: str) -> Checked:
+        from lesson_runner.run.blocks import execute
+
+        kernel = self.kernel(part)
+        if kernel.missing:
+            results = tuple(Result(b, "not run", kernel.missing) for b in episode.to_run(part))
+            return Checked(episode, part, results, missing=kernel.missing)
+        environment = self.environment(episode.path, part)
+        warm = await self._warm_socket()
+        run = await execute(
+            episode,
+            kernel,
+            self.root,
+            environment,
+            self.limits,
+            self._folder,
+            self._context,
+            warm,
+        )
+        found = results_of_run(episode, part, run, answers_vary=self.answers_vary)
+        results = tuple(map(self._with_figure, found))
+        return Checked(episode, part, results, run.seconds)
 
     def _with_figure(self, result: Result) -> Result:
         """A block may draw, and the page show nothing: where the file was never written."""
@@ -177,3 +202,13 @@ class Verification:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _broken(episode: Episode, part: str, error: Exception) -> Checked:
+    """What the runner itself stumbled over, reported at the first block it concerns."""
+    blocks = episode.responses if part == RESPONSES else episode.to_run(part)
+    reason = f"the runner failed on this page: {type(error).__name__}: {error}"
+    detail = "".join(traceback.format_exception(error))
+    first, *rest = blocks
+    not_reached = (Result(block, "not run", "not reached: the runner failed") for block in rest)
+    return Checked(episode, part, (Result(first, "failed", reason, 0, detail), *not_reached))

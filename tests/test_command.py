@@ -201,7 +201,7 @@ def test_a_missing_kernel_is_listed_and_fails_where_required(
     lesson: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gone = kernels.Kernel("r", missing="no R kernel on this machine: install R")
-    monkeypatch.setattr("lesson_runner.verify.find_kernel", lambda language: gone)
+    monkeypatch.setattr("lesson_runner.run.kernels.find_kernel", lambda language: gone)
     assert main(["check", "--language", "r"]) == 0
     assert "not run: no R kernel on this machine: install R" in capsys.readouterr().out
     assert main(["check", "--language", "r", "--require-languages", "r"]) == 1

@@ -2,10 +2,11 @@
 
 import json
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any
-
-import requests
 
 from lesson_runner.judge.compare import json_difference
 from lesson_runner.judge.verdict import Result
@@ -25,7 +26,7 @@ def check_response(
     started = time.perf_counter()
     try:
         answer = ask(block, environment, seconds)
-    except (requests.RequestException, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, HTTPException) as error:
         return Result(block, "failed", _problem(error), seconds=time.perf_counter() - started)
     took = time.perf_counter() - started
     shown = json.loads(block.source or "null")
@@ -53,21 +54,21 @@ def ask(block: Block, environment: Mapping[str, str], seconds: float) -> Any:
     headers = {"Content-Type": "application/json"}
     if block.request.with_key:
         headers["Authorization"] = f"Bearer {environment['LITELLM_API_KEY']}"
-    with requests.Session() as session:
-        session.trust_env = False  # no proxy and no ~/.netrc of the caller
-        response = session.request(
-            block.request.method,
-            url,
-            headers=headers,
-            data=block.request.body.encode() if block.request.body else None,
-            timeout=seconds,
-        )
-    return response.json()
+    body = block.request.body.encode() if block.request.body else None
+    request = urllib.request.Request(url, body, headers, method=block.request.method)
+    # No proxy of the caller's stands between; urllib reads no ~/.netrc.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=seconds) as response:
+            return json.loads(response.read())
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return json.loads(refusal.read())
 
 
 def _problem(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"no proxy to ask: the environment has no {error.args[0]}"
-    if isinstance(error, ValueError) and not isinstance(error, requests.ConnectionError):
+    if isinstance(error, ValueError):
         return "the answer is not JSON"
     return f"no answer: {error}"

@@ -179,7 +179,7 @@ def missing(language: str) -> kernels.Kernel:
 def test_a_missing_kernel_is_skipped_aloud_and_fails_where_required(
     lesson: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lesson_runner.verify.find_kernel", missing)
+    monkeypatch.setattr("lesson_runner.run.kernels.find_kernel", missing)
     result = lesson.runpytest("-rs", "-k", "bash")
     result.assert_outcomes(skipped=1, deselected=2)
     result.stdout.fnmatch_lines(["*episodes/good.md:13: not run: no bash kernel on this machine*"])
