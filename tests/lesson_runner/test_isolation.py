@@ -1,6 +1,8 @@
 """A kernel sees its own folder, two variables of the caller's secrets, and this machine only."""
 
 import http.server
+import subprocess
+import textwrap
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,6 +103,96 @@ def test_files_that_r_reads_for_its_user_stay_outside(
         ```
         """
     assert not made_lesson.check(page, "r", environment=ENVIRONMENT).failed
+
+
+IN_HOME = {
+    "python": """
+        from pathlib import Path
+        print((Path.home() / ".bashrc").exists(), Path("~/.gitconfig").expanduser().exists())
+        _ = (Path.home() / ".bashrc").write_text("rm")
+        _ = Path("~/mine").expanduser().write_text("rm")
+        """,
+    "bash": """
+        cd && ls -A | grep rc || true
+        git config --global --list || true
+        echo rm | tee .bashrc ~/mine "$XDG_CONFIG_HOME/git" > /dev/null
+        git config --global user.name Nobody 2> /dev/null || true
+        echo False False
+        """,
+    "r": """
+        cat(if (file.exists("~/.bashrc")) "True" else "False", "False\\n")
+        for (name in c("~/.bashrc", "~/mine")) writeLines("rm", name)
+        """,
+}
+
+
+@pytest.mark.parametrize("language", list(IN_HOME))
+def test_the_home_folder_of_the_user_is_out_of_reach(
+    made_lesson: MadeLesson,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    language: str,
+) -> None:
+    if language == "r":
+        request.getfixturevalue("r_kernel")
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".bashrc").write_text("theirs")
+    (home / ".gitconfig").write_text("[user]\nname = Theirs\n")
+    for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(home))
+    code = textwrap.dedent(IN_HOME[language])
+    page = f"```{language}{code}```\n\n```output\nFalse False\n```\n"
+    assert made_lesson.failures(page, language) == []
+    files = {file.name: file.read_text() for file in home.iterdir() if file.is_file()}
+    assert files == {".bashrc": "theirs", ".gitconfig": "[user]\nname = Theirs\n"}
+
+
+def test_git_commits_as_on_a_new_machine(made_lesson: MadeLesson) -> None:
+    page = """
+        ```bash
+        git init --quiet work
+        cd work
+        git config user.name Ada
+        git config user.email ada@example.org
+        git commit --quiet --allow-empty --message first
+        git log --format='%an %ae %s'
+        ```
+        ```output
+        Ada ada@example.org first
+        ```
+        """
+    assert made_lesson.failures(page, "bash") == []
+
+
+def test_packages_in_the_home_folder_can_be_loaded(
+    made_lesson: MadeLesson, r_kernel: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R's default is a folder with its platform and version; so is that of `~` in a variable."""
+    version = subprocess.run(
+        ["Rscript", "-e", 'cat(R.version$platform, "-library/", R.version$major, ".", sep = "");'
+         'cat(sub("[.].*", "", R.version$minor))'],
+        stdout=subprocess.PIPE, text=True, check=True,
+    ).stdout  # fmt: skip
+    (tmp_path / "R" / version).mkdir(parents=True)
+    (tmp_path / "named").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    page = """
+        ```r
+        any(startsWith(.libPaths(), "FOLDER"))
+        startsWith(.libPaths()[1], "FOLDER")
+        ```
+        ```output
+        [1] TRUE
+        [1] FALSE
+        ```
+        """
+    default = page.replace("FOLDER", str(tmp_path / "R"))
+    assert made_lesson.failures(default, "r") == []
+    monkeypatch.setenv("R_LIBS_USER", "~/named")
+    named = page.replace("FOLDER", str(tmp_path / "named"))
+    assert made_lesson.failures(named, "r") == []
 
 
 @pytest.mark.parametrize(
