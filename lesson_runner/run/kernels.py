@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 import uuid
@@ -38,6 +39,13 @@ HOW_TO_INSTALL = {
     "bash": "install bash (on Windows it comes with Git)",
 }
 
+
+REFUSED = (
+    *("ssh", "scp", "sftp", "nc", "ncat", "telnet"),
+    *("apt", "apt-get", "aptitude", "dnf", "yum", "brew", "conda", "mamba", "micromamba"),
+    *("uv", "pipx", "sudo", "su", "doas"),
+)
+"""Programs that `inside/refuse.sh` stands in for."""
 
 R_LIBRARIES = (
     "R/%p-library/%v",
@@ -102,6 +110,7 @@ def kernel_environment(
 ) -> dict[str, str]:
     """The environment of one kernel; writes what it refers to into `folder`."""
     passed = passed_on()
+    path = os.pathsep.join([str(Path(sys.executable).parent), passed.get("PATH", os.defpath)])
     page = folder / "page.json"
     blocks = [[block.line, block.source] for block in episode.to_run(language)]
     lines = episode.text.split("\n")
@@ -115,10 +124,22 @@ def kernel_environment(
         **given,
         "LESSON_PAGE": str(page),
         "IPYTHONDIR": str(folder / "ipython"),
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), passed.get("PATH", os.defpath)]),
+        "PATH": os.pathsep.join([str(_refusing(folder / "refusing", path)), path]),
         **_own_r_files(folder),
         **_no_network(folder, given.get("LITELLM_BASE_URL", ""), gate_port),
     }
+
+
+def _refusing(folder: Path, path: str) -> Path:
+    """A folder of programs that stand before the real ones of the same names in `path`."""
+    folder.mkdir()
+    for name in REFUSED:
+        if real := shutil.which(name, path=path):
+            words = shlex.join([str(INSIDE / "refuse.sh"), name, Path(real).as_posix()])
+            file = folder / name
+            file.write_text(f'#!/bin/sh\nexec sh {words} "$@"\n', encoding="utf-8", newline="\n")
+            file.chmod(0o755)
+    return folder
 
 
 def _own_r_files(folder: Path) -> dict[str, str]:

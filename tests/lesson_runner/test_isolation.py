@@ -1,6 +1,7 @@
 """A kernel sees its own folder, two variables of the caller's secrets, and this machine only."""
 
 import http.server
+import os
 import subprocess
 import textwrap
 import threading
@@ -193,6 +194,109 @@ def test_packages_in_the_home_folder_can_be_loaded(
     monkeypatch.setenv("R_LIBS_USER", "~/named")
     named = page.replace("FOLDER", str(tmp_path / "named"))
     assert made_lesson.failures(named, "r") == []
+
+
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [
+        ("python", "!pip install nothing-of-this-name"),
+        ("python", "%pip install nothing-of-this-name"),
+        ("python", "!python -m pip uninstall --yes pip"),
+        ("python", "!conda create --name new"),
+        ("bash", "pip install nothing-of-this-name"),
+        ("bash", "python -m pip install ."),
+        ("bash", "conda install --yes numpy"),
+        ("bash", "apt-get -y install cowsay"),
+        ("bash", "sudo apt-get update"),
+    ],
+)
+def test_nothing_is_installed(
+    made_lesson: MadeLesson,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    language: str,
+    code: str,
+) -> None:
+    stand_ins(tmp_path, monkeypatch, "conda", "apt-get", "sudo")
+    (failure,) = made_lesson.failures(f"```{language}\n{code}\n```\n", language)
+    assert "lesson code installs nothing on this computer" in failure
+    assert "not run: reason" in failure
+    assert not (tmp_path / "started").exists()
+
+
+def test_what_is_installed_can_be_listed(
+    made_lesson: MadeLesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_ins(tmp_path, monkeypatch, "conda", "ssh")
+    page = """
+        ```bash
+        pip --version
+        conda list
+        ssh localhost true
+        ```
+        ```output
+        pip ...
+        conda list
+        ssh localhost true
+        ```
+        """
+    assert made_lesson.failures(page, "bash") == []
+
+
+def stand_ins(folder: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Programs that say how they were called, for machines with and without the real ones."""
+    programs = folder / "programs"
+    programs.mkdir()
+    for name in names:
+        file = programs / name
+        file.write_text(f'#!/bin/sh\necho {name} "$@" | tee -a {folder}/started\n')
+        file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+
+
+def test_r_installs_into_a_library_of_the_page(made_lesson: MadeLesson, r_kernel: None) -> None:
+    page = """
+        ```r
+        dir.create("made/R", recursive = TRUE)
+        writeLines(c("Package: made", "Version: 1.0", "Title: T", "Description: D.",
+          "License: none", "Author: A", "Maintainer: A <a@example.org>"), "made/DESCRIPTION")
+        writeLines("export(answer)", "made/NAMESPACE")
+        writeLines("answer <- function() 42", "made/R/answer.R")
+        install.packages("made", repos = NULL, type = "source")
+        made::answer()
+        dirname(find.package("made")) == .libPaths()[1]
+        startsWith(find.package("made"), dirname(getwd()))
+        ```
+        ```output
+        [1] 42
+        [1] TRUE
+        [1] TRUE
+        ```
+        """
+    assert made_lesson.failures(page, "r") == []
+
+
+@pytest.mark.parametrize(
+    ("command", "host"),
+    [
+        ("ssh -p 22 ada@example.org true", "example.org"),
+        ("scp data/titles.csv ada@example.org:", "example.org"),
+        ("nc -w 1 192.0.2.7 80", "192.0.2.7"),
+        ("git ls-remote ssh://git@example.org/a/b.git", "example.org"),
+        ("git clone git@example.org:a/b.git", "example.org"),
+    ],
+)
+def test_programs_with_no_proxy_name_the_host(
+    made_lesson: MadeLesson,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    host: str,
+) -> None:
+    stand_ins(tmp_path, monkeypatch, "ssh", "scp", "nc")
+    (failure,) = made_lesson.failures(f"```bash\n{command}\n```\n", "bash")
+    assert f"lesson code reaches only this machine, not {host}" in failure
+    assert not (tmp_path / "started").exists()
 
 
 @pytest.mark.parametrize(
