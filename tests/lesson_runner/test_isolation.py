@@ -1,8 +1,11 @@
 """A kernel sees its own folder, two variables of the caller's secrets, and this machine only."""
 
+import contextlib
 import http.server
 import os
+import socket
 import subprocess
+import sys
 import textwrap
 import threading
 from collections.abc import Iterator
@@ -302,16 +305,6 @@ def test_programs_with_no_proxy_name_the_host(
 @pytest.mark.parametrize(
     ("language", "code", "says"),
     [
-        ("python", "import requests\nrequests.get('https://example.org')", "not example.org"),
-        ("python", "import requests\nrequests.get('http://example.org')", "not example.org"),
-        ("python", "import socket\nsocket.create_connection(('192.0.2.7', 80))", "not 192.0.2.7"),
-        ("python", "import socket\nsocket.gethostbyname('example.org')", "not example.org"),
-        (
-            "python",
-            "import socket\ns = socket.socket(type=socket.SOCK_DGRAM)\n"
-            "s.sendto(b'x', ('192.0.2.7', 53))",
-            "not 192.0.2.7",
-        ),
         ("python", "!curl --silent --show-error https://example.org", "tried to reach example.org"),
         ("bash", "curl --silent --show-error http://example.org/x", "tried to reach example.org"),
         ("bash", "git ls-remote https://example.org/x", "tried to reach example.org"),
@@ -337,6 +330,137 @@ def test_other_hosts_are_refused_by_name(
     (failure,) = made_lesson.failures(f"```{language}\n{code}\n```\n", language)
     assert "lesson code reaches only this machine" in failure
     assert says in failure
+
+
+def test_python_refuses_other_hosts_by_name(made_lesson: MadeLesson) -> None:
+    page = """
+        ```python
+        import requests, socket
+        for url in ("https://example.org", "http://example.org"):
+            try:
+                requests.get(url)
+            except requests.ConnectionError as error:
+                print("lesson code reaches only this machine, not example.org" in str(error))
+        udp = socket.socket(type=socket.SOCK_DGRAM)
+        for attempt in (
+            lambda: socket.create_connection(("192.0.2.7", 80)),
+            lambda: socket.gethostbyname("example.org"),
+            lambda: udp.sendto(b"x", ("192.0.2.7", 53)),
+        ):
+            try:
+                attempt()
+            except OSError as error:
+                print(error)
+        ```
+        ```output
+        True
+        True
+        ...this machine, not 192.0.2.7...
+        ...this machine, not example.org...
+        ...this machine, not 192.0.2.7...
+        ```
+        """
+    assert made_lesson.failures(page) == []
+
+
+TRIES = {
+    "bash": r"""
+        unset ALL_PROXY http_proxy https_proxy
+        curl --noproxy '*' --max-time 2 http://HOST:PORT || true
+        env -i "$(command -v curl)" --max-time 2 http://HOST:PORT || true
+        timeout 2 bash -c 'echo > /dev/tcp/HOST/PORT' || true
+        timeout 2 /usr/bin/nc -w 1 HOST PORT < /dev/null || true
+        timeout 2 /usr/bin/ssh -o StrictHostKeyChecking=no -p PORT ada@HOST || true
+        timeout 2 /usr/bin/scp -P PORT data/titles.csv ada@HOST: || true
+        GIT_SSH_COMMAND=/usr/bin/ssh timeout 2 git ls-remote ssh://ada@HOST:PORT/a || true
+        timeout 2 openssl s_client -connect HOST:PORT < /dev/null || true
+        timeout 2 perl -MIO::Socket::INET -e 'IO::Socket::INET->new("HOST:PORT")' || true
+        connect='import socket; socket.create_connection(("HOST", PORT))'
+        timeout 2 python -I -c "$connect" 2> said || true
+        """,
+    "python": """
+        import subprocess, sys
+        connect = "import socket; socket.create_connection(('HOST', PORT), 1)"
+        _ = subprocess.run([sys.executable, "-I", "-c", connect], stderr=subprocess.DEVNULL)
+        _ = subprocess.run([sys.executable, "-c", connect], env={}, stderr=subprocess.DEVNULL)
+        """,
+    "r": """
+        Sys.unsetenv(c("ALL_PROXY", "http_proxy", "https_proxy", "LESSON_ALLOWED_HOST"))
+        try(base::socketConnection("HOST", PORT, timeout = 1), silent = TRUE)
+        try(suppressWarnings(readLines("http://HOST:PORT")), silent = TRUE)
+        invisible(system("/usr/bin/curl --noproxy '*' --max-time 1 http://HOST:PORT"))
+        """,
+}
+
+
+@pytest.fixture
+def other_machine() -> Iterator[tuple[str, int, list[str]]]:
+    """An address of this machine that only the network leads to, its port, and who came."""
+    if not own_network_is_possible():
+        pytest.skip("this system allows no network namespace")
+    with socket.socket(type=socket.SOCK_DGRAM) as some:
+        try:
+            some.connect(("192.0.2.77", 9))  # sends nothing: the system picks an address
+        except OSError:
+            pytest.skip("this machine has no network")
+        host = some.getsockname()[0]
+    came: list[str] = []
+    with socket.create_server((host, 0)) as listener:
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, address = listener.accept()
+                    came.append(str(address))
+                    connection.close()
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield host, listener.getsockname()[1], came
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def own_network_is_possible() -> bool:
+    move = "from lesson_runner.run.inside.own_network import move; move()"
+    return subprocess.run([sys.executable, "-c", move], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("language", list(TRIES))
+def test_no_program_reaches_another_machine(
+    made_lesson: MadeLesson,
+    request: pytest.FixtureRequest,
+    other_machine: tuple[str, int, list[str]],
+    language: str,
+) -> None:
+    if language == "r":
+        request.getfixturevalue("r_kernel")
+    host, port, came = other_machine
+    code = textwrap.dedent(TRIES[language]).replace("HOST", host).replace("PORT", str(port))
+    page = f"```{language}{code}```\n"
+    assert made_lesson.failures(page, language) == []
+    assert came == []
+    with socket.create_connection((host, port)) as connection:
+        connection.recv(1)
+    assert len(came) == 1, "whoever reaches it is noticed"
+
+
+def test_pages_have_servers_of_their_own(made_lesson: MadeLesson) -> None:
+    page = """
+        ```python
+        import http.server, threading, urllib.request
+        server = http.server.HTTPServer(("localhost", 0), http.server.SimpleHTTPRequestHandler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        answer = urllib.request.urlopen(f"http://localhost:{server.server_port}/data/titles.csv")
+        print(answer.read().decode())
+        server.shutdown()
+        ```
+        ```output
+        id,title
+        1,Heat
+        ```
+        """
+    assert made_lesson.failures(page) == []
 
 
 @pytest.fixture
@@ -379,7 +503,8 @@ def test_this_machine_is_reached(
     if language == "r":
         request.getfixturevalue("r_kernel")
     page = f'```{language}\nurl="{local_server}"\n{code}\n```\n```output\npong\n```\n'
-    assert made_lesson.failures(page, language) == []
+    checked = made_lesson.check(page, language, environment={"MY_SERVER": local_server})
+    assert not checked.failed
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are read from /proc")
