@@ -125,6 +125,9 @@ def _expected(execution: Execution, answers_vary: bool) -> bool:
     return execution.block.language != "python" or failure.name in shown.text
 
 
+LAST_LINES = 8
+"""How much of what a program said stands below its failure."""
+
 Failed = tuple[str, int, str] | None  # reason, line, detail
 
 
@@ -148,6 +151,8 @@ def _raised(execution: Execution) -> Failed:
             first = "the block asks for input, and nobody is there to answer"
         if failure.name == "SystemExit":
             rest = "lesson code must not end the session"
+        if failure.name == "CalledProcessError":  # why is what the program said
+            rest = "\n".join([rest, *plain(execution.printed).splitlines()[-LAST_LINES:]]).strip()
         if execution.block.language == "bash":
             first, rest = failure.summary, text if text != failure.summary else ""
         return first or failure.name, failure.line, _refused(execution, rest)

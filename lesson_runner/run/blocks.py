@@ -24,7 +24,7 @@ from lesson_runner.page.plain_text import plain
 from lesson_runner.run.fork_server import INSIDE
 from lesson_runner.run.happened import Execution, Failure, Limits, Run
 from lesson_runner.run.kernels import Kernel, kernel_environment, kernel_manager, prepare_folder
-from lesson_runner.run.network import Gate, open_gate
+from lesson_runner.run.network import Gate, is_this_machine, open_gate
 
 TIME_IS_UP = "TimeIsUp"
 PATIENCE = 2.0
@@ -86,6 +86,8 @@ async def execute(
         async with open_gate() as gate:
             work = prepare_folder(folder, root)
             env = kernel_environment(folder, episode, kernel.language, environment, gate.port)
+            if not is_this_machine(env["LESSON_ALLOWED_HOST"]):
+                warm_socket = ""  # there, no other machine could be reached
             manager = kernel_manager(kernel, folder, context, warm_socket)
             language = kernel.language
             run = await _execute_in(folder, work, env, episode, language, manager, limits, gate)

@@ -3,6 +3,7 @@ first and gets ready while everything else is imported."""
 
 import atexit
 import os
+import site
 import subprocess
 import sys
 import tempfile
@@ -21,21 +22,50 @@ LONGEST_SOCKET_PATH = 100
 # else of the caller's environment stays outside, whatever it is called: a list of secrets'
 # names would never be complete.
 PASSED_ON = {
-    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ"),
+    *("PATH", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ"),
     *("TMPDIR", "TMP", "TEMP"),
     *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "VIRTUAL_ENV"),
     *("CONDA_PREFIX", "CONDA_DEFAULT_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE"),
     *("REQUESTS_CA_BUNDLE", "R_HOME", "R_LIBS", "R_LIBS_USER", "R_LIBS_SITE", "R_PROFILE"),
     *("R_ENVIRON", "R_SHARE_DIR", "R_INCLUDE_DIR", "R_DOC_DIR", "FONTCONFIG_PATH"),
-    *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE", "HOMEDRIVE"),
-    *("HOMEPATH", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES", "PROGRAMFILES(X86)"),
-    *("NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE", "OS"),
+    *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "PROGRAMDATA"),
+    *("PROGRAMFILES", "PROGRAMFILES(X86)", "NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE", "OS"),
 }
 
 
 def passed_on() -> dict[str, str]:
     """The part of the caller's environment that every kernel sees."""
     return {k: v for k, v in os.environ.items() if k.upper() in PASSED_ON or k.startswith("LC_")}
+
+
+def home_in(folder: Path) -> dict[str, str]:
+    """Variables that place the home folder, and what programs keep below it, into `folder`.
+
+    The user's own Python packages stay where they are, and can be imported.
+    """
+    home = folder / "home"
+    places = {
+        "APPDATA": home / "AppData" / "Roaming",
+        "LOCALAPPDATA": home / "AppData" / "Local",
+        "XDG_CONFIG_HOME": home / ".config",
+        "XDG_DATA_HOME": home / ".local" / "share",
+        "XDG_STATE_HOME": home / ".local" / "state",
+        "XDG_CACHE_HOME": home / ".cache",
+    }
+    for place in places.values():
+        place.mkdir(parents=True, exist_ok=True)
+    drive, path = os.path.splitdrive(home)
+    return {
+        **{name: str(home) for name in ("HOME", "USERPROFILE", "R_USER")},
+        **({"HOMEDRIVE": drive, "HOMEPATH": path} if drive else {}),
+        **{name: str(place) for name, place in places.items()},
+        **({"PYTHONUSERBASE": site.getuserbase()} if site.ENABLE_USER_SITE else {}),
+    }
+
+
+def fonts_in(folder: Path) -> dict[str, str]:
+    """Where matplotlib keeps its list of fonts: made once, as it takes seconds with many fonts."""
+    return {"MPLCONFIGDIR": str(folder / "matplotlib")}
 
 
 def offline_python() -> dict[str, str]:
@@ -58,7 +88,7 @@ class WarmParent:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env=passed_on() | offline_python(),
+                env=passed_on() | home_in(folder) | fonts_in(folder) | offline_python(),
                 start_new_session=True,  # Ctrl-C is for the runner
             )
 

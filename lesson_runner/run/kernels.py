@@ -7,6 +7,8 @@ the caller's, and no network beyond this machine.
 import contextlib
 import json
 import os
+import re
+import shlex
 import shutil
 import sys
 import uuid
@@ -22,13 +24,38 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
 from lesson_runner.page.episode import Episode
-from lesson_runner.run.fork_server import INSIDE, LONGEST_SOCKET_PATH, offline_python, passed_on
+from lesson_runner.run.fork_server import (
+    INSIDE,
+    LONGEST_SOCKET_PATH,
+    fonts_in,
+    home_in,
+    offline_python,
+    passed_on,
+)
 from lesson_runner.run.provisioners import PromptClient, PromptProvisioner, WarmProvisioner
 
 HOW_TO_INSTALL = {
     "r": 'install R, then in R `install.packages("IRkernel")` and `IRkernel::installspec()`',
     "bash": "install bash (on Windows it comes with Git)",
 }
+
+
+REFUSED = (
+    *("ssh", "scp", "sftp", "nc", "ncat", "telnet"),
+    *("apt", "apt-get", "aptitude", "dnf", "yum", "brew", "conda", "mamba", "micromamba"),
+    *("uv", "pipx", "sudo", "su", "doas"),
+)
+"""Programs that `inside/refuse.sh` stands in for."""
+
+R_LIBRARIES = (
+    "R/%p-library/%v",
+    "Library/R/arm64/%v/library",
+    "Library/R/x86_64/%v/library",
+    "Library/R/%v/library",
+)
+"""Where R's packages of a user lie by default, below the home folder."""
+
+OF_HOME = re.compile(r"(?<![^=:;'\"])~(?=/)|\$HOME\b|\$\{HOME\}")
 
 
 @dataclass(frozen=True)
@@ -83,6 +110,7 @@ def kernel_environment(
 ) -> dict[str, str]:
     """The environment of one kernel; writes what it refers to into `folder`."""
     passed = passed_on()
+    path = os.pathsep.join([str(Path(sys.executable).parent), passed.get("PATH", os.defpath)])
     page = folder / "page.json"
     blocks = [[block.line, block.source] for block in episode.to_run(language)]
     lines = episode.text.split("\n")
@@ -91,30 +119,67 @@ def kernel_environment(
     )
     return {
         **passed,
+        **home_in(folder),
+        **fonts_in(folder.parent),
         **given,
         "LESSON_PAGE": str(page),
         "IPYTHONDIR": str(folder / "ipython"),
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), passed.get("PATH", os.defpath)]),
+        "PATH": os.pathsep.join([str(_refusing(folder / "refusing", path)), path]),
         **_own_r_files(folder),
         **_no_network(folder, given.get("LITELLM_BASE_URL", ""), gate_port),
     }
 
 
+def _refusing(folder: Path, path: str) -> Path:
+    """A folder of programs that stand before the real ones of the same names in `path`."""
+    folder.mkdir()
+    for name in REFUSED:
+        if real := shutil.which(name, path=path):
+            words = shlex.join([str(INSIDE / "refuse.sh"), name, Path(real).as_posix()])
+            file = folder / name
+            file.write_text(f'#!/bin/sh\nexec sh {words} "$@"\n', encoding="utf-8", newline="\n")
+            file.chmod(0o755)
+    return folder
+
+
 def _own_r_files(folder: Path) -> dict[str, str]:
     """R's files of the user stay outside: `.Renviron` may hold keys, and would override ours.
 
-    Only where the user's packages lie is taken from there.
+    Only where the user's packages lie is taken from there. What a page installs goes elsewhere.
     """
+    real = Path.home()
+    documents = real / "Documents" if os.name == "nt" else real  # R's home folder
     lines: list[str] = []
-    theirs = Path(os.environ.get("R_ENVIRON_USER") or Path.home() / ".Renviron")
+    theirs = Path(os.environ.get("R_ENVIRON_USER") or documents / ".Renviron")
     with contextlib.suppress(OSError, UnicodeDecodeError):
         lines = theirs.read_text(encoding="utf-8").splitlines()
-    libraries = [line for line in lines if line.startswith("R_LIBS")]
-    (folder / "Renviron").write_text("\n".join([*libraries, ""]), encoding="utf-8")
+    library = folder / "R-library"
+    library.mkdir()
+    lines = [OF_HOME.sub(documents.as_posix(), line) for line in lines if line.startswith("R_LIBS")]
+    # R reads the file after the environment. It fills in the version for `%v` and so on.
+    lines.append(f"R_LIBS={library.as_posix()}{os.pathsep}${{R_LIBS}}")
+    (folder / "Renviron").write_text("\n".join([*lines, ""]), encoding="utf-8")
     (folder / "Rprofile").touch()
+    packages = os.environ.get("R_LIBS_USER", "")
+    if packages in ("", "%U"):
+        local = os.environ.get("LOCALAPPDATA", "")
+        packages = os.pathsep.join(
+            [
+                *(f"{real.as_posix()}/{path}" for path in R_LIBRARIES),
+                *(f"{place}/R/win-library/%v" for place in (local, documents) if os.name == "nt"),
+            ]
+        )
     return {
         "R_ENVIRON_USER": str(folder / "Renviron"),
         "R_PROFILE_USER": str(folder / "Rprofile"),
+        "R_LIBS_USER": OF_HOME.sub(documents.as_posix(), packages),
+        # For R with `--vanilla`.
+        "R_LIBS": os.pathsep.join(
+            filter(
+                None,
+                [str(library), OF_HOME.sub(documents.as_posix(), os.environ.get("R_LIBS", ""))],
+            )
+        ),
     }
 
 
@@ -136,6 +201,8 @@ def _no_network(folder: Path, base_url: str, gate_port: int) -> dict[str, str]:
         "LESSON_ALLOWED_HOST": host,
         **offline_python(),
         "CURL_HOME": str(folder),
+        # A system's own settings may name a user, a credential helper or a proxy.
+        **({"GIT_CONFIG_NOSYSTEM": "1"} if os.name == "posix" else {}),
         "WGETRC": str(folder / "wgetrc"),
         "ALL_PROXY": gate,
         "NO_PROXY": here,

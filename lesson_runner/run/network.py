@@ -63,6 +63,10 @@ class Gate:
         await writer.drain()
 
 
+def is_this_machine(host: str) -> bool:
+    return host in ("", "localhost") or host.startswith("127.")
+
+
 @contextlib.asynccontextmanager
 async def open_gate() -> AsyncIterator[Gate]:
     """A gate on a free port of this machine."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
-from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.connect import KernelConnectionInfo, port_names
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Unicode, default
 
@@ -38,6 +38,11 @@ class PromptProvisioner(LocalProvisioner):
         return await super().wait()
 
 
+def has_own_network(socket_path: str) -> bool:
+    """Whether the warm parent and its kernels are in a network of their own."""
+    return Path(f"{socket_path}.own-network").exists()
+
+
 class WarmProvisioner(PromptProvisioner):
     """Has a kernel forked by the warm parent that listens at `socket_path`."""
 
@@ -46,9 +51,16 @@ class WarmProvisioner(PromptProvisioner):
     async def launch_kernel(self, cmd: list[str], **options: Any) -> KernelConnectionInfo:
         log = options["stderr"].fileno()
         # The parent may be importing: other notebooks go on meanwhile.
-        process = await asyncio.to_thread(
-            ForkedProcess, self.socket_path, cmd, options["env"], options["cwd"], log
-        )
+        with contextlib.ExitStack() as stack:
+            descriptors = [log]
+            if self.connection_info["transport"] == "tcp" and has_own_network(self.socket_path):
+                info: dict[str, Any] = dict(self.connection_info)
+                for name in port_names:
+                    here = (info["ip"], info[name])
+                    descriptors.append(stack.enter_context(socket.create_server(here)).fileno())
+            process = await asyncio.to_thread(
+                ForkedProcess, self.socket_path, cmd, options["env"], options["cwd"], descriptors
+            )
         self.process = process  # type: ignore[assignment]
         self.pid = self.pgid = process.pid
         return self.connection_info
@@ -60,7 +72,7 @@ class ForkedProcess:
     stdin = stdout = stderr = None
 
     def __init__(
-        self, path: str, cmd: list[str], env: Mapping[str, str], cwd: str, log: int
+        self, path: str, cmd: list[str], env: Mapping[str, str], cwd: str, descriptors: list[int]
     ) -> None:
         self.returncode: int | None = None
         request = {"argv": cmd, "env": dict(env), "cwd": cwd}
@@ -68,7 +80,7 @@ class ForkedProcess:
         self.connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self.connection.connect(path)
-            socket.send_fds(self.connection, [struct.pack("!I", len(body))], [log])
+            socket.send_fds(self.connection, [struct.pack("!I", len(body))], descriptors)
             self.connection.sendall(body)
             answer = self._receive()
             if not answer:

@@ -156,7 +156,7 @@ def test_a_parent_that_ends_in_the_middle_of_a_request_is_said(tmp_path: Path) -
         ending = threading.Thread(target=read_and_close, args=(listener,))
         ending.start()
         with pytest.raises(RuntimeError, match="the parent of the kernels has ended"):
-            ForkedProcess(path, ["python"], {}, str(tmp_path), log.fileno())
+            ForkedProcess(path, ["python"], {}, str(tmp_path), [log.fileno()])
         ending.join()
 
 

@@ -5,9 +5,11 @@ module's state, no random seed of one kernel is seen by another. Kernels of othe
 executed after the fork, so that they, too, are children of this process.
 
 A request is a length, a JSON object (`argv`, `env`, `cwd`) and, beside it, a descriptor for the
-kernel's own messages. The answer is the process id; when the kernel ends, its exit status follows
-on the same connection. What a kernel leaves behind is ended with it. The parent ends, with all its
-kernels and their folder, when its standard input does: also when the runner is killed.
+kernel's own messages. Where this process has a network of its own (`own_network.py`), descriptors
+of sockets that listen for the kernel in the runner's network may follow. The answer is the process
+id; when the kernel ends, its exit status follows on the same connection. What a kernel leaves
+behind is ended with it. The parent ends, with all its kernels and their folder, when its standard
+input does: also when the runner is killed.
 """
 
 import contextlib
@@ -29,6 +31,9 @@ from typing import Any, NoReturn
 
 if __name__ == "__main__":
     sys.path[0] = os.path.dirname(os.path.abspath(__file__))
+    import own_network
+
+    outside = own_network.enter()  # first of all: a process with threads could not
     # Nobody debugs these kernels: without debugpy, ipykernel starts in half the time.
     sys.modules["debugpy"] = None  # type: ignore[assignment]
     import ipykernel.debugger  # noqa: F401
@@ -36,6 +41,7 @@ if __name__ == "__main__":
     del sys.modules["debugpy"]
 
 import bash_kernel
+import own_network
 import python_kernel
 import requests  # noqa: F401 - every page imports it
 
@@ -54,7 +60,10 @@ PR_SET_CHILD_SUBREAPER = 36  # prctl(2), Linux 3.4
 KERNELS = {"python_kernel.py": python_kernel.main, "bash_kernel.py": bash_kernel.main}
 
 
-def serve(path: str) -> None:
+def serve(path: str, outside: own_network.Outside | None) -> None:
+    if outside:
+        with open(f"{path}.own-network", "w"):
+            pass  # tells the runner
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(f"{path}.new")
     listener.listen(64)
@@ -75,7 +84,7 @@ def serve(path: str) -> None:
             report_ended(running)
         if listener in ready:
             connection, _ = listener.accept()
-            start(connection, listener, running)
+            start(connection, listener, running, outside)
         if sys.stdin.fileno() in ready:
             break
     for pid, kernel in running.items():
@@ -87,8 +96,9 @@ def serve(path: str) -> None:
 class Kernel:
     """The connection on which its end is reported, and what tells its processes from others'."""
 
-    def __init__(self, connection: socket.socket, page: str) -> None:
+    def __init__(self, connection: socket.socket, page: str, carrier: int) -> None:
         self.connection = connection
+        self.carrier = carrier
         self.mark = f"LESSON_PAGE={page}".encode()
 
 
@@ -115,6 +125,8 @@ def kill_group(pid: int) -> None:
 
 def kill_left_behind(kernel: Kernel) -> None:
     """Processes that the kernel put into groups of their own. They have its environment."""
+    if kernel.carrier:
+        kill_group(kernel.carrier)
     me = os.getpid()
     with open(f"/proc/{me}/task/{me}/children") as children:
         pids = [int(pid) for pid in children.read().split()]
@@ -126,22 +138,33 @@ def kill_left_behind(kernel: Kernel) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-def start(connection: socket.socket, listener: socket.socket, running: dict[int, Kernel]) -> None:
-    head, descriptors, _, _ = socket.recv_fds(connection, 4, 1)
+def start(
+    connection: socket.socket,
+    listener: socket.socket,
+    running: dict[int, Kernel],
+    outside: own_network.Outside | None,
+) -> None:
+    head, descriptors, _, _ = socket.recv_fds(connection, 4, 16)
     length = struct.unpack("!I", head)[0]
     body = b""
     while len(body) < length:
         body += connection.recv(length - len(body))
-    (log,) = descriptors
+    log, *ports = descriptors
     request = json.loads(body)
     if os.path.basename(request["argv"][1]) == "python_kernel.py":
         import_for(request["env"]["LESSON_PAGE"])
+    if outside:
+        outside.let_out(request["env"])
+    listeners = [socket.socket(fileno=port) for port in ports]
+    carrier = own_network.carry_in(listeners) if listeners else 0
+    for one in listeners:
+        one.close()
     pid = os.fork()
     if pid == 0:
         others = [kernel.connection for kernel in running.values()]
         become_kernel(request, log, [listener, connection, *others])
     os.close(log)
-    running[pid] = Kernel(connection, request["env"]["LESSON_PAGE"])
+    running[pid] = Kernel(connection, request["env"]["LESSON_PAGE"], carrier)
     connection.sendall(struct.pack("!i", pid))
 
 
@@ -189,7 +212,7 @@ def become_kernel(request: dict[str, Any], log: int, sockets: list[socket.socket
             sys.modules["numpy"].random.seed()
         sys.path[0] = ""
         sys.argv = [script, *arguments]
-        for name in ("bash_kernel", "python_kernel"):
+        for name in ("bash_kernel", "own_network", "python_kernel"):
             del sys.modules[name]  # nothing that a page could import
         KERNELS[os.path.basename(script)](arguments)
         status = 0
@@ -204,4 +227,4 @@ def become_kernel(request: dict[str, Any], log: int, sockets: list[socket.socket
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1], outside)

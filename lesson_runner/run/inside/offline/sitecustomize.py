@@ -5,6 +5,7 @@ keeps lesson code honest; it is no sandbox against code that means harm.
 """
 
 import errno
+import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
@@ -42,6 +43,18 @@ def refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
     )
 
 
+class RefuseToInstall(importlib.abc.MetaPathFinder):
+    """pip imports the command that it was told: `install` and `uninstall` would change the
+    environment of whoever runs the lesson, `pip list` and others may run."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name in ("pip._internal.commands.install", "pip._internal.commands.uninstall"):
+            raise SystemExit(
+                "pip: lesson code installs nothing on this computer: "
+                "mark the block `<!-- not run: reason -->`"
+            )
+
+
 def run_the_next_sitecustomize() -> None:
     """This file hides the one that the Python installation may have of its own."""
     here = os.path.dirname(os.path.abspath(__file__))
@@ -51,6 +64,7 @@ def run_the_next_sitecustomize() -> None:
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
+sys.meta_path.insert(0, RefuseToInstall())
 sys.addaudithook(refuse_other_hosts)
 # The refusing proxy is for curl and R; Python clients would look for a SOCKS library first.
 os.environ.pop("ALL_PROXY", None)
