@@ -267,11 +267,15 @@ def _failure(block: Block, cell: NotebookNode, reply: dict[str, Any]) -> Failure
         o["text"] for o in cell["outputs"] if o["output_type"] == "stream" and o["name"] == "stderr"
     )
     stderr = plain(stderr).strip("\n")
-    said = re.findall(rf"^{re.escape(block.path)}: line (\d+): ", stderr, re.MULTILINE)
     line = re.search(r":(\d+)$", traceback.split("\n", 1)[0])
-    if name == "ShellExit":
-        return Failure(name, stderr or value, int(said[-1]) if said else 0, value)
-    return Failure(name, stderr or value, int(line[1]) if line else 0, value)
+    if line and name != "ShellExit":
+        return Failure(name, stderr or value, int(line[1]), value)
+    # A syntax error, or a shell that ended: only the shell itself names the line.
+    said = re.findall(r"^bash: line (\d+): ", stderr, re.MULTILINE)
+    last = block.line + block.source.count("\n")
+    return Failure(
+        name, stderr or value, min(block.line + int(said[-1]), last) if said else 0, value
+    )
 
 
 def _python_line(block: Block, traceback: str) -> int:
