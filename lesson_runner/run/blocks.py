@@ -257,7 +257,7 @@ def _failure(block: Block, cell: NotebookNode, reply: dict[str, Any]) -> Failure
     name, value = error["ename"], plain(error["evalue"]).strip("\n")
     traceback = plain("\n".join(error.get("traceback", [])))
     if block.language == "python":
-        if name == "SyntaxError":  # the place is told by `line`
+        if name in ("SyntaxError", "IndentationError", "TabError"):  # the place is told by `line`
             value = re.sub(r" \([^()]*, line \d+\)$", "", value)
         text = f"{name}: {value}" if value else name
         return Failure(name, text, _python_line(block, traceback))
@@ -280,14 +280,21 @@ def _failure(block: Block, cell: NotebookNode, reply: dict[str, Any]) -> Failure
 
 def _python_line(block: Block, traceback: str) -> int:
     """The deepest line of this block in the traceback."""
-    lines = map(int, re.findall(rf"File {re.escape(block.path)}:(\d+)", traceback))
-    inside = [n for n in lines if block.line < n <= block.line + block.source.count("\n")]
-    return inside[-1] if inside else 0
+    return _last_place(block, rf"File {re.escape(block.path)} block (\d+):(\d+)", traceback)
 
 
 def _crash_line(block: Block, report: str) -> int:
-    lines = re.findall(rf'File "{re.escape(block.path)}", line (\d+)', report)
-    return int(lines[-1]) if lines else 0
+    return _last_place(block, rf'File "{re.escape(block.path)} block (\d+)", line (\d+)', report)
+
+
+def _last_place(block: Block, pattern: str, report: str) -> int:
+    """Of the blocks named in a report, this one is the last: the others ran before it."""
+    places = [(int(number), int(line)) for number, line in re.findall(pattern, report)]
+    this = max((number for number, _ in places), default=0)
+    lines = [line for number, line in places if number == this]
+    if not lines:
+        return 0
+    return block.line + min(lines[-1], block.source.count("\n"))
 
 
 def _r_line(block: Block, value: str, traceback: str) -> int:
