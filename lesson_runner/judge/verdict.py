@@ -14,7 +14,10 @@ Outcome = Literal["passed", "failed", "not run", "shown"]
 
 # A program that prints an error and goes on, or whose exit status a pipe swallowed.
 PRINTED_ERROR = {
-    "python": re.compile(r"^Traceback \(most recent call last\):"),
+    "python": re.compile(
+        r"^(Traceback \(most recent call last\):|Task exception was never retrieved"
+        r"|.*RuntimeWarning: coroutine .+ was never awaited)"
+    ),
     "r": re.compile(r"^(Error( in .+)? ?: |Error in .+:$|Execution halted)"),
     "bash": re.compile(r"^(Traceback \(most recent call last\):|Error in .+ ?:|Execution halted)"),
 }
@@ -175,7 +178,9 @@ def _last_line(text: str) -> str:
 
 
 def _same_last_line(shown: str, raised: str) -> bool:
-    return bool(shown.strip()) and matches(_last_line(shown), _last_line(raised))
+    """An error without a message is shown as `AssertionError`, or as Jupyter does, with a colon."""
+    shown, raised = (_last_line(text).removesuffix(":") for text in (shown, raised))
+    return bool(shown.strip()) and matches(shown, raised)
 
 
 def _printed_binary(execution: Execution) -> Failed:

@@ -259,7 +259,7 @@ def _failure(block: Block, cell: NotebookNode, reply: dict[str, Any]) -> Failure
     name, value = error["ename"], plain(error["evalue"]).strip("\n")
     traceback = plain("\n".join(error.get("traceback", [])))
     if block.language == "python":
-        if name == "SyntaxError":  # the place is told by `line`
+        if name in ("SyntaxError", "IndentationError", "TabError"):  # the place is told by `line`
             value = re.sub(r" \([^()]*, line \d+\)$", "", value)
         text = f"{name}: {value}" if value else name
         return Failure(name, text, _python_line(block, traceback))
@@ -269,23 +269,34 @@ def _failure(block: Block, cell: NotebookNode, reply: dict[str, Any]) -> Failure
         o["text"] for o in cell["outputs"] if o["output_type"] == "stream" and o["name"] == "stderr"
     )
     stderr = plain(stderr).strip("\n")
-    said = re.findall(rf"^{re.escape(block.path)}: line (\d+): ", stderr, re.MULTILINE)
     line = re.search(r":(\d+)$", traceback.split("\n", 1)[0])
-    if name == "ShellExit":
-        return Failure(name, stderr or value, int(said[-1]) if said else 0, value)
-    return Failure(name, stderr or value, int(line[1]) if line else 0, value)
+    if line and name != "ShellExit":
+        return Failure(name, stderr or value, int(line[1]), value)
+    # A syntax error, or a shell that ended: only the shell itself names the line.
+    said = re.findall(r"^bash: line (\d+): ", stderr, re.MULTILINE)
+    last = block.line + block.source.count("\n")
+    return Failure(
+        name, stderr or value, min(block.line + int(said[-1]), last) if said else 0, value
+    )
 
 
 def _python_line(block: Block, traceback: str) -> int:
     """The deepest line of this block in the traceback."""
-    lines = map(int, re.findall(rf"File {re.escape(block.path)}:(\d+)", traceback))
-    inside = [n for n in lines if block.line < n <= block.line + block.source.count("\n")]
-    return inside[-1] if inside else 0
+    return _last_place(block, rf"File {re.escape(block.path)} block (\d+):(\d+)", traceback)
 
 
 def _crash_line(block: Block, report: str) -> int:
-    lines = re.findall(rf'File "{re.escape(block.path)}", line (\d+)', report)
-    return int(lines[-1]) if lines else 0
+    return _last_place(block, rf'File "{re.escape(block.path)} block (\d+)", line (\d+)', report)
+
+
+def _last_place(block: Block, pattern: str, report: str) -> int:
+    """Of the blocks named in a report, this one is the last: the others ran before it."""
+    places = [(int(number), int(line)) for number, line in re.findall(pattern, report)]
+    this = max((number for number, _ in places), default=0)
+    lines = [line for number, line in places if number == this]
+    if not lines:
+        return 0
+    return block.line + min(lines[-1], block.source.count("\n"))
 
 
 def _r_line(block: Block, value: str, traceback: str) -> int:

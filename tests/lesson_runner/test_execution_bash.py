@@ -1,5 +1,6 @@
 """Shell blocks: one shell for all of a page, and a failure for each line that fails."""
 
+import pytest
 from made_lesson import MadeLesson
 
 
@@ -61,7 +62,9 @@ def test_a_condition_that_is_false_is_no_failure(made_lesson: MadeLesson) -> Non
         false || echo "or"
         false && echo "and"
         ! true || true
-        echo "status: $(false; echo kept)"
+        echo "status: $(false || true; echo kept)"
+        name=$(false) || name=none
+        if [ -z "$(false)" ]; then :; fi
         ```
         ```output
         or
@@ -84,7 +87,7 @@ def test_messages_of_the_shell_name_the_page_and_its_line(made_lesson: MadeLesso
     assert failure.startswith(
         "episodes/page.md:5: exit status 127\n"
         "    5 | no-such-command\n"
-        "  episodes/page.md: line 5: no-such-command: command not found\n"
+        "  bash: line 2: no-such-command: command not found\n"
     )
 
 
@@ -184,9 +187,114 @@ def test_a_printed_error_of_another_program_fails(made_lesson: MadeLesson) -> No
     (failure,) = made_lesson.failures(
         """\
         ```bash
-        python -c '1 / 0' 2>&1 | cat
+        python -c '1 / 0' 2>&1 || true
         ```
         """,
         "bash",
     )
     assert "prints an error that the page does not show: Traceback" in failure
+
+
+FAILING = {
+    "function": ("greet() {\n  false\n  echo no\n}\ngreet\necho no", 2),
+    "subshell": ("echo a\n(false\necho no)\necho no", 2),
+    "start of a pipe": ("true\nfalse | cat\necho no", 2),
+    "start of a longer pipe": ("false | yes | head -n 1\necho no", 1),
+    "export": ("true\nexport key=$(false)\necho on", 2),
+    "echo": ('true\necho "$(false; echo lost)"\necho on', 2),
+    "local": ("f() {\n  local x=$(false)\n}\nf", 2),
+    "process substitution": ("true\ncat <(false; echo lost)", 2),
+    "loop": ("for n in 1 2; do\n  ls no-such-file\ndone\necho no", 2),
+    "test": ("[[ 1 == 2 ]]\necho no", 1),
+    "return": ("echo one\nreturn 0\necho skipped", 2),
+    "here-document": ("true\ncat <<END\ntext", 2),
+    "backslash": ("true\necho done \\", 2),
+    "and": ("true\ntrue &&", 2),
+    "or": ("true ||", 1),
+    "pipe": ("true |", 1),
+    "quote": ('true\necho "one', 2),
+    "if": ("if true; then\n  echo one", 2),
+}
+
+
+@pytest.mark.parametrize(("code", "line"), FAILING.values(), ids=FAILING)
+def test_what_bash_passes_over_fails_at_its_line(
+    made_lesson: MadeLesson, code: str, line: int
+) -> None:
+    checked = made_lesson.check(f"Text.\n\n```bash\n{code}\n```\n", "bash")
+    assert [result.line for result in checked.failed] == [3 + line], checked.failed
+    (execution,) = (result.execution for result in checked.results)
+    assert execution is not None
+    assert "no" not in execution.output.split()
+    assert "__lesson" not in execution.printed + execution.failure.text  # type: ignore[union-attr]
+
+
+def test_a_failure_that_the_page_allows_for_is_none(made_lesson: MadeLesson) -> None:
+    assert (
+        made_lesson.failures(
+            """\
+        ```bash
+        find_title() { grep "$1" data/titles.csv; echo "searched"; }
+        find_title nothing || true
+        (false; echo "in a subshell") || true
+        false | cat || true
+        yes | head -n 1
+        set +e
+        yes | head -n 1
+        ```
+        ```output
+        searched
+        in a subshell
+        y
+        y
+        ```
+        """,
+            "bash",
+        )
+        == []
+    )
+
+
+def test_a_page_cannot_switch_off_the_trap_unseen(made_lesson: MadeLesson) -> None:
+    for line in ("trap - ERR", "trap 'echo failed' ERR"):
+        (failure,) = made_lesson.failures(f"```bash\n{line}\nfalse\necho on\n```\n", "bash")
+        assert "sets a trap for ERR" in failure
+    (failure,) = made_lesson.failures("```bash\nset +e +E\nfalse\necho on\n```\n", "bash")
+    assert failure.startswith("episodes/page.md:3: exit status 1")
+    pages = "```bash\nset +E\nset +o pipefail\n```\n```bash\nfalse | cat\n```\n"
+    (failure,) = made_lesson.failures(pages, "bash")
+    assert failure.startswith("episodes/page.md:6: exit status 1")
+
+
+def test_a_function_of_an_earlier_block_fails_where_it_is_called(made_lesson: MadeLesson) -> None:
+    (failure,) = made_lesson.failures(
+        """\
+        ```bash
+        greet() {
+          false
+        }
+        ```
+        ```bash
+        true
+        greet
+        ```
+        """,
+        "bash",
+    )
+    assert failure.startswith("episodes/page.md:8: exit status 1")
+
+
+def test_an_error_counts_lines_from_the_first_of_the_block(made_lesson: MadeLesson) -> None:
+    block = """```bash
+true
+no-such-command
+```
+```error
+bash: line 2: no-such-command: command not found
+```
+"""
+    assert made_lesson.failures(block, "bash") == []
+    assert made_lesson.failures("A paragraph more.\n\n" + block, "bash") == []
+    (failure,) = made_lesson.failures('```bash\ntrue\necho "one\n```\n', "bash")
+    assert "bash: line 2: unexpected EOF while looking for matching" in failure
+    assert "return" not in failure

@@ -2,6 +2,7 @@
 
 import base64
 
+import pytest
 from made_lesson import MadeLesson
 
 
@@ -384,3 +385,92 @@ def test_a_fresh_kernel_has_nothing_of_the_one_before(made_lesson: MadeLesson) -
     made_lesson.check("```python\nleft_over = 1\n```\n")
     (failure,) = made_lesson.failures("```python\nleft_over\n```\n")
     assert "NameError: name 'left_over' is not defined" in failure
+
+
+ERRORS = {
+    "indentation": ("x = 1\n  y = 2", "IndentationError: unexpected indent", 2),
+    "tab": (
+        "if True:\n        x = 1\n\ty = 2",
+        "TabError: inconsistent use of tabs and spaces in indentation",
+        3,
+    ),
+    "for": (
+        "x = 1\nfor n in (1, 2):\nprint(n)",
+        "IndentationError: expected an indented block after 'for' statement on line 2",
+        3,
+    ),
+    "string": (
+        "x = 1\ny = 'two",
+        "SyntaxError: unterminated string literal (detected at line 2)",
+        2,
+    ),
+    "blank lines first": ("\n\nx = 1\n1 / 0", "ZeroDivisionError: division by zero", 4),
+    "assertion": ("assert 1 == 2", "AssertionError", 1),
+    "assertion in Jupyter": ("assert 1 == 2", "AssertionError:", 1),
+}
+
+
+@pytest.mark.parametrize(("code", "error", "line"), ERRORS.values(), ids=ERRORS)
+def test_an_error_is_the_same_wherever_the_block_stands(
+    made_lesson: MadeLesson, code: str, error: str, line: int
+) -> None:
+    block = f"```python\n{code}\n```\n"
+    shown = f"{block}```error\n{error}\n```\n"
+    assert made_lesson.failures("Text.\n\n" * 20 + shown) == []
+    (failure,) = made_lesson.check(f"Text.\n\n{block}").failed
+    assert failure.line == 3 + line
+
+
+def test_an_exception_of_a_function_of_an_earlier_block_is_at_the_call(
+    made_lesson: MadeLesson,
+) -> None:
+    (failure,) = made_lesson.check(
+        "```python\ndef f():\n\n\n    1 / 0\n```\n```python\nx = 1\nf()\ny = 2\nz = 3\n```\n"
+    ).failed
+    assert failure.line == 9
+
+
+UNSEEN = {
+    "cd": "%cd no-such-folder",
+    "a pipe": "!false | cat",
+    "a pipe with a result": "lines = !false | cat",
+    "%%bash": "%%bash\nfalse\necho on",
+    "%%bash, pipe": "%%bash\nfalse | cat\necho on",
+    "%%sh": "%%sh\nfalse\necho on",
+    "%%script": "%%script bash\nfalse\necho on",
+    "%%script with a path": "%%script --out text /bin/bash\nfalse | cat\necho on",
+    "coroutine": "async def f():\n    pass\nf()\nx = 1",
+    "thread": "import threading\nt = threading.Thread(target=lambda: 1 / 0)\nt.start()\nt.join()",
+}
+
+
+@pytest.mark.parametrize("code", UNSEEN.values(), ids=UNSEEN)
+def test_what_python_or_ipython_passes_over_is_seen(made_lesson: MadeLesson, code: str) -> None:
+    assert len(made_lesson.failures(f"```python\n{code}\n```\n")) == 1
+
+
+def test_commands_of_a_python_block_that_do_not_fail(made_lesson: MadeLesson) -> None:
+    assert (
+        made_lesson.failures("""\
+        ```python
+        %cd data
+        !yes | head -n 1
+        lines = !yes | head -n 1
+        !cat titles.csv | tail -n 1
+        ```
+        ```output
+        ...data
+        y
+        ...,Heat
+        ```
+        ```python
+        %%bash --no-raise-error
+        false
+        echo on
+        ```
+        ```output
+        on
+        ```
+        """)
+        == []
+    )

@@ -1,13 +1,14 @@
 """The bash kernel of a page: one shell for all blocks, a failure for each line that fails.
 
-The shell sources each block from a file with empty lines in front, so that its messages and the
-line numbers are the page's. An ERR trap ends the block at the first line that fails.
+The shell sources each block from a file that holds the author's text and nothing else. What finds
+a failing line, an ERR trap, is set around it.
 """
 
 import codecs
 import json
 import os
 import queue
+import re
 import shutil
 import subprocess
 import sys
@@ -24,19 +25,45 @@ from ipykernel.kernelbase import Kernel
 
 # The control pipe is standard input, so that this works where no other descriptor is inherited.
 # Blocks see an empty standard input. After each block the shell ends both outputs with a mark.
-# A sourced file does not inherit the ERR trap, so each block sets it on a line before its first
-# and removes it before the driver sees its status.
-TRAP = "trap '__lesson_status=$? __lesson_line=$LINENO; trap - ERR; return $__lesson_status' ERR"
-END_TRAP = "__lesson_status=$?; trap - ERR; return $__lesson_status"
+# The trap is inherited by functions and subshells. A subshell leaves its line in a file, since its
+# variables end with it. Status 141 is SIGPIPE: whoever read the pipe, such as `head`, had enough.
 DRIVER = r"""
 exec 3<&0 </dev/null 5>&1 6>&2
 trap : INT
+__lesson_failed() {
+  local status=$1 line=$2 file=$3 each
+  shift 3
+  if ((status == 141)); then
+    status=0
+    for each; do ((each == 0 || each == 141)) || status=$each; done
+    ((status)) || return 0
+  fi
+  ((${#BASH_SOURCE[@]} > 2)) || return 0 # the block has ended
+  __lesson_status=$status
+  if [[ $file == "$__lesson_file" && ! -s $file.failed ]]; then
+    printf '%s %s\n' "$status" "$line" >"$file.failed"
+  fi
+  return 1
+}
+__lesson_end='if ((BASH_SUBSHELL)); then exit "$__lesson_status"; fi; return "$__lesson_status"'
+__lesson_trap='__lesson_failed $? "$LINENO" "${BASH_SOURCE[0]}" "${PIPESTATUS[@]}" || {
+'$__lesson_end'
+}'
 while IFS= read -r __lesson_file <&3; do
-  __lesson_line=0
+  set -o errtrace -o pipefail
+  trap "$__lesson_trap" ERR
+  __lesson_set=$(trap -p ERR)
   source "$__lesson_file" </dev/null 3<&- 5>&- 6>&-
   __lesson_status=$?
-  printf '\0%s %s %s\0' "$LESSON_MARK" "$__lesson_status" "$__lesson_line" >&5
-  printf '\0%s 0 0\0' "$LESSON_MARK" >&6
+  ((__lesson_status != 141)) || __lesson_status=0
+  __lesson_line=0 __lesson_lost=0
+  [[ $(trap -p ERR) == "$__lesson_set" ]] || __lesson_lost=1
+  if [[ -s $__lesson_file.failed ]]; then
+    read -r __lesson_first __lesson_line <"$__lesson_file.failed"
+    ((__lesson_status)) || __lesson_status=$__lesson_first
+  fi
+  printf '\0%s %s %s %s\0' "$LESSON_MARK" "$__lesson_status" "$__lesson_line" "$__lesson_lost" >&5
+  printf '\0%s 0 0 0\0' "$LESSON_MARK" >&6
 done
 """
 
@@ -75,7 +102,7 @@ class PageKernel(Kernel):
             threading.Thread(target=self.read, args=(name, stream), daemon=True).start()
 
     def read(self, name: str, stream: IO[bytes]) -> None:
-        """Hand on what the shell prints; ("end", status, line) after a block, None at its end."""
+        """Hand on what is printed; (status, line, lost trap) after a block, None at the end."""
         pending = b""
         mark = b"\0" + self.mark.encode() + b" "
         while piece := os.read(stream.fileno(), 65536):
@@ -110,16 +137,18 @@ class PageKernel(Kernel):
         )
         if line:
             self.blocks = [block for block in self.blocks if block[0] > line]
-        file = os.path.join(self.folder, "block")
+        # One file for each block: a function of another block has lines of its own.
+        file = os.path.join(self.folder, f"block{self.execution_count}")
         with open(file, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(TRAP + "\n" * max(line, 1) + code + "\n" + END_TRAP + "\n")
+            stream.write(code + "\n")
         assert self.bash.stdin is not None
+        self.stderr = ""
         try:
             self.bash.stdin.write(file.encode() + b"\n")
             self.bash.stdin.flush()
-            status, failed_line = self.hand_on(file)
+            status, failed_line, lost_trap = self.hand_on()
         except BrokenPipeError:
-            status, failed_line = self.bash.wait(), 0
+            status, failed_line, lost_trap = None, 0, 0
         except KeyboardInterrupt:
             return self.failure("KeyboardInterrupt", "", line)
         if status is None:
@@ -127,7 +156,17 @@ class PageKernel(Kernel):
                 "ShellExit", f"the block ended the shell with status {self.bash.wait()}", line
             )
         if status:
-            return self.failure("ExitStatus", f"exit status {status}", failed_line)
+            in_page = line + failed_line if line and failed_line else 0
+            return self.failure("ExitStatus", f"exit status {status}", in_page)
+        if lost_trap:
+            said = "the block sets a trap for ERR, so that failing lines pass unseen"
+            return self.failure("LostTrap", said, line)
+        if unfinished := unfinished_line(code, self.stderr):
+            return self.failure("Unfinished", "the block ends too early", line + unfinished)
+        if leaves := re.search(r"^return\b", code, re.MULTILINE):
+            returning = code.count("\n", 0, leaves.start()) + 1
+            said = "`return` ends the block, and is an error in a terminal"
+            return self.failure("Returned", said, line + returning)
         return {
             "status": "ok",
             "execution_count": self.execution_count,
@@ -135,10 +174,10 @@ class PageKernel(Kernel):
             "user_expressions": {},
         }
 
-    def hand_on(self, file: str) -> tuple[int | None, int]:
-        """Send what the block prints until both outputs ended; its exit status and failing line."""
+    def hand_on(self) -> tuple[int | None, int, int]:
+        """Send what the block prints until both outputs ended; its status, line and lost trap."""
         status: int | None = 0
-        line, open_outputs = 0, {"stdout", "stderr"}
+        line, lost, open_outputs = 0, 0, {"stdout", "stderr"}
         decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in open_outputs}
         while open_outputs:
             name, piece = self.pieces.get()
@@ -148,13 +187,15 @@ class PageKernel(Kernel):
             elif isinstance(piece, tuple):
                 open_outputs.discard(name)
                 if name == "stdout":
-                    status, line = piece
+                    status, line, lost = piece
             elif piece:
                 text = decoders[name].decode(piece)
                 if name == "stderr":
-                    text = text.replace(file, self.path)
+                    # As a terminal says it, without the path of a file of ours.
+                    text = re.sub(rf"{re.escape(self.folder)}/block\d+", "bash", text)
+                    self.stderr += text
                 self.send_response(self.iopub_socket, "stream", {"name": name, "text": text})
-        return status, line
+        return status, line, lost
 
     def failure(self, name: str, value: str, line: int) -> dict[str, Any]:
         place = [f"File {self.path}:{line}"] if line else []
@@ -166,6 +207,16 @@ class PageKernel(Kernel):
         self.bash.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
         return {"status": "ok", "restart": restart}
+
+
+def unfinished_line(code: str, stderr: str) -> int:
+    """The line of a here-document without its end, or of a last line that goes on; 0 if none."""
+    if warning := re.search(r"warning: here-document at line (\d+) delimited by end", stderr):
+        return int(warning[1])
+    lines = code.rstrip("\n").split("\n")
+    backslashes = len(lines[-1]) - len(lines[-1].rstrip("\\"))
+    goes_on = backslashes % 2 == 1 and not lines[-1].lstrip().startswith("#")
+    return len(lines) if goes_on else 0
 
 
 def main(arguments: list[str]) -> None:
