@@ -192,7 +192,9 @@ async def _executions(
         seconds = time.perf_counter() - started
         if client.end_of_flood:
             client.end_of_flood.cancel()
-        execution = _execution(block, cell, client.reply, ended, seconds, tuple(gate.refused))
+        refused = tuple(gate.refused)
+        lines = log.parent / "failed-lines"
+        execution = _execution(block, cell, client.reply, ended, seconds, refused, lines)
         yield execution
         if ended or (execution.failure and not block.shows("error")):
             return
@@ -205,6 +207,7 @@ def _execution(
     ended: str,
     seconds: float,
     refused: tuple[str, ...],
+    failed_lines: Path,
 ) -> Execution:
     text = _Text()
     images: list[bytes] = []
@@ -217,7 +220,7 @@ def _execution(
                 images.append(base64.b64decode(image))
             elif "text/plain" in output["data"]:
                 text.add_value(output["data"]["text/plain"])
-    failure = None if ended else _failure(block, cell, reply)
+    failure = None if ended else _failure(block, cell, reply, failed_lines)
     return Execution(
         block,
         text.output,
@@ -250,7 +253,9 @@ class _Text:
         self.printed += line
 
 
-def _failure(block: Block, cell: NotebookNode, reply: dict[str, Any]) -> Failure | None:
+def _failure(
+    block: Block, cell: NotebookNode, reply: dict[str, Any], failed_lines: Path
+) -> Failure | None:
     error = next((o for o in cell["outputs"] if o["output_type"] == "error"), None)
     if error is None and reply.get("status") == "error":
         error = reply
@@ -264,7 +269,7 @@ def _failure(block: Block, cell: NotebookNode, reply: dict[str, Any]) -> Failure
         text = f"{name}: {value}" if value else name
         return Failure(name, text, _python_line(block, traceback))
     if block.language == "r":
-        return Failure(name, value, _r_line(block, value, traceback))
+        return Failure(name, value, _r_line(block, value, traceback, failed_lines))
     stderr = "".join(
         o["text"] for o in cell["outputs"] if o["output_type"] == "stream" and o["name"] == "stderr"
     )
@@ -299,16 +304,25 @@ def _last_place(block: Block, pattern: str, report: str) -> int:
     return block.line + min(lines[-1], block.source.count("\n"))
 
 
-def _r_line(block: Block, value: str, traceback: str) -> int:
-    """R tells the line of a syntax error; of others the call, which may stand on one line only."""
+def _r_line(block: Block, value: str, traceback: str, failed_lines: Path) -> int:
+    """The line of a syntax error, or of the expression that failed, as `prepare.R` noted it.
+
+    In an expression of several lines, the line of the call, if it stands on one only.
+    """
     if syntax := re.search(r"<text>:(\d+):\d+:", value):
         return block.line + int(syntax[1])
-    call = re.search(r"^1\. ([\w.:]+)\(", traceback, re.MULTILINE)
-    if call is None:
+    try:
+        first, last = map(int, failed_lines.read_text().split())
+    except (OSError, ValueError):
         return 0
-    lines = block.source.split("\n")
-    calling = [n for n, line in enumerate(lines, start=1) if f"{call[1]}(" in line.split("#")[0]]
-    return block.line + calling[0] if len(calling) == 1 else 0
+    call = re.search(r"^1\. ([\w.:]+)\(", traceback, re.MULTILINE)
+    lines = block.source.split("\n")[first - 1 : last]
+    calling = [
+        n
+        for n, line in enumerate(lines)
+        if call is not None and f"{call[1]}(" in line.split("#")[0]
+    ]
+    return block.line + first + (calling[0] if len(calling) == 1 else 0)
 
 
 def _tail(log: Path, lines: int = 8) -> str:

@@ -67,6 +67,22 @@ def test_an_error_has_the_line_of_its_call_or_of_the_syntax_error(made_lesson: M
     assert failure.startswith("episodes/page.md:3: Error in parse")
 
 
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ('x <- 1\nlog("a")', 2),
+        ("# a comment\n\nlog(1)\nlog(2); log('a')\nlog(3)", 4),
+        ("x <- 1\nfor (n in 1:2) {\n  log('a')\n}\nx", 2),
+        ("x <- 1\nno_such_name\nx", 2),
+    ],
+)
+def test_an_error_is_at_the_line_of_its_expression(
+    made_lesson: MadeLesson, code: str, line: int
+) -> None:
+    (failure,) = made_lesson.check(f"```r\n{code}\n```\n", "r").failed
+    assert failure.line == 1 + line
+
+
 def test_what_irkernel_passes_over_fails(made_lesson: MadeLesson) -> None:
     checked = made_lesson.check(
         """\

@@ -5,15 +5,17 @@ import json
 import os
 import signal
 import socket
+import struct
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from made_lesson import MadeLesson, is_running
 
 from lesson_runner.page.lesson import Lesson
-from lesson_runner.run.fork_server import CAN_FORK
+from lesson_runner.run.fork_server import CAN_FORK, start_warm_parent
 from lesson_runner.run.provisioners import ForkedProcess
 from lesson_runner.verify import Checked, Verification
 
@@ -118,6 +120,67 @@ def test_a_page_without_heavy_libraries_has_none_unless_another_asked(
     heavy = "```python\nimport sys\nfrom numpy import mean\nprint('numpy' in sys.modules)\n```\n"
     alone, after = outputs(check_together(made_lesson, plain, heavy, jobs=1))
     assert (alone.strip(), after.strip()) == ("[]", "True")
+
+
+LOOKS = {
+    "pandas": """\
+        ```python
+        import pandas as pd
+        print(pd.get_option("display.max_columns"), pd.get_option("display.width"))
+        print(pd.DataFrame({f"column {n}": [n] * 70 for n in range(30)}))
+        ```
+        """,
+    "submodules": """\
+        ```python
+        import concurrent, importlib, email, urllib
+        import jsonschema, matplotlib, numpy, pandas, requests
+        def below(module):
+            names = [n for n in dir(module) if f"{module.__name__}.{n}" in sys.modules]
+            print(module.__name__, names)
+        import sys
+        for module in (matplotlib, numpy, pandas, jsonschema, requests, concurrent, urllib):
+            below(module)
+        ```
+        """,
+}
+
+
+@pytest.mark.parametrize("page", LOOKS.values(), ids=LOOKS)
+def test_a_library_looks_as_in_a_kernel_that_was_not_forked(
+    made_lesson: MadeLesson, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    forked = outputs(check_together(made_lesson, page))
+    monkeypatch.setattr("lesson_runner.run.fork_server.CAN_FORK", False)
+    assert forked[0].splitlines() == outputs(check_together(made_lesson, page))[0].splitlines()
+
+
+@pytest.mark.parametrize("sent", [b"", b"\0\0", struct.pack("!I", 100) + b"{", b"\0\0\0\2{}"])
+def test_a_client_that_vanishes_harms_no_other(
+    made_lesson: MadeLesson, tmp_path: Path, sent: bytes
+) -> None:
+    folder = tmp_path / "warm"
+    folder.mkdir()
+    warm = start_warm_parent(folder)
+    assert warm is not None
+    try:
+        while not warm.is_ready():
+            time.sleep(0.01)
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client,
+            Path(os.devnull).open() as log,
+        ):
+            client.connect(warm.socket_path)
+            if sent:
+                socket.send_fds(client, [sent], [log.fileno()])
+        with Path(os.devnull).open("w") as log:
+            program = [sys.executable, "-c", ""]
+            process = ForkedProcess(
+                warm.socket_path, program, {"LESSON_PAGE": ""}, "/", log.fileno()
+            )
+        assert process.pid > 0
+        process.wait()
+    finally:
+        warm.close()
 
 
 def test_a_crash_harms_no_other_kernel(made_lesson: MadeLesson) -> None:

@@ -17,4 +17,27 @@ local({
   shadow("q", ends_session)
   shadow("socketConnection", only_here)
   options(cli.num_colors = 1L, crayon.enabled = FALSE, width = 80)
+
+  # IRkernel does not say which expression failed: note its first and last line for the runner.
+  failed <- file.path(dirname(Sys.getenv("LESSON_PAGE")), "failed-lines")
+  original <- evaluate::new_output_handler
+  noting_lines <- function(..., error = identity) {
+    first <- 1L
+    following <- 1L
+    original(
+      ...,
+      source = function(src) {
+        first <<- following
+        following <<- first + lengths(regmatches(src$src, gregexpr("\n", src$src)))
+        src
+      },
+      error = function(e) {
+        cat(first, max(first, following - 1L), file = failed)
+        error(e)
+      }
+    )
+  }
+  imports <- parent.env(asNamespace("IRkernel"))
+  unlockBinding("new_output_handler", imports)
+  assign("new_output_handler", noting_lines, envir = imports)
 })

@@ -1,7 +1,8 @@
 """A process that has imported what every kernel imports, and forks one kernel for each request.
 
-It has no threads and no sockets of ZMQ, so that a fork is as fresh as a new process: no name, no
-module's state, no random seed of one kernel is seen by another. Kernels of other languages are
+It starts no threads and no sockets of ZMQ, so that a fork is as fresh as a new process: no name, no
+module's state, no random seed of one kernel is seen by another. (Numpy's OpenBLAS starts threads,
+and stops them around a fork.) Kernels of other languages are
 executed after the fork, so that they, too, are children of this process.
 
 A request is a length, a JSON object (`argv`, `env`, `cwd`) and, beside it, a descriptor for the
@@ -12,6 +13,7 @@ behind is ended with it. The parent ends, with all its kernels and their folder,
 input does: also when the runner is killed.
 """
 
+import builtins
 import contextlib
 import ctypes
 import gc
@@ -47,14 +49,18 @@ import requests  # noqa: F401 - every page imports it
 
 HEAVY = {
     "jsonschema": ("jsonschema",),
-    "matplotlib": ("matplotlib.figure", "matplotlib.backends.backend_agg"),
+    "matplotlib": ("matplotlib",),
+    "pyplot": ("matplotlib.figure", "matplotlib.backends.backend_agg"),
     "numpy": ("numpy",),
     "openai": ("openai",),
     "pandas": ("pandas",),
 }
-"""Libraries that take long to import, and start nothing: whoever imports one in a block finds it as
-it is after an import. The parent imports one when the first page asks for it. Of matplotlib, what
-does not depend on the kernel's way of showing plots."""
+"""A name that a page imports, and what the parent imports for it when the first page asks. These
+take long to import, and start nothing: a block finds them as it would after an import of its own.
+Of pyplot, what does not depend on the kernel's way of showing plots."""
+
+REQUEST_SECONDS = 5
+"""How long a client may take to send its request, which it has ready."""
 
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2), Linux 3.4
 KERNELS = {"python_kernel.py": python_kernel.main, "bash_kernel.py": bash_kernel.main}
@@ -84,7 +90,10 @@ def serve(path: str, outside: own_network.Outside | None) -> None:
             report_ended(running)
         if listener in ready:
             connection, _ = listener.accept()
-            start(connection, listener, running, outside)
+            try:
+                start(connection, listener, running, outside)
+            except (OSError, ValueError, KeyError, struct.error):
+                connection.close()  # a client that vanished harms no other
         if sys.stdin.fileno() in ready:
             break
     for pid, kernel in running.items():
@@ -144,18 +153,38 @@ def start(
     running: dict[int, Kernel],
     outside: own_network.Outside | None,
 ) -> None:
+    connection.settimeout(REQUEST_SECONDS)
     head, descriptors, _, _ = socket.recv_fds(connection, 4, 16)
-    length = struct.unpack("!I", head)[0]
-    body = b""
-    while len(body) < length:
-        body += connection.recv(length - len(body))
-    log, *ports = descriptors
-    request = json.loads(body)
+    try:
+        length = struct.unpack("!I", head)[0]
+        body = b""
+        while len(body) < length:
+            piece = connection.recv(length - len(body))
+            if not piece:
+                raise ConnectionError("the client has gone")
+            body += piece
+        connection.settimeout(None)
+        log, *ports = descriptors
+        fork(json.loads(body), log, ports, connection, listener, running, outside)
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def fork(
+    request: dict[str, Any],
+    log: int,
+    ports: list[int],
+    connection: socket.socket,
+    listener: socket.socket,
+    running: dict[int, Kernel],
+    outside: own_network.Outside | None,
+) -> None:
     if os.path.basename(request["argv"][1]) == "python_kernel.py":
         import_for(request["env"]["LESSON_PAGE"])
     if outside:
         outside.let_out(request["env"])
-    listeners = [socket.socket(fileno=port) for port in ports]
+    listeners = [socket.socket(fileno=os.dup(port)) for port in ports]
     carrier = own_network.carry_in(listeners) if listeners else 0
     for one in listeners:
         one.close()
@@ -163,9 +192,14 @@ def start(
     if pid == 0:
         others = [kernel.connection for kernel in running.values()]
         become_kernel(request, log, [listener, connection, *others])
-    os.close(log)
     running[pid] = Kernel(connection, request["env"]["LESSON_PAGE"], carrier)
     connection.sendall(struct.pack("!i", pid))
+
+
+class InNotebook:
+    """What libraries ask of IPython's shell: whether a kernel is behind it."""
+
+    kernel = True
 
 
 def import_for(page: str) -> None:
@@ -177,11 +211,13 @@ def import_for(page: str) -> None:
         if any(wanted.search(source) for source in sources):
             # matplotlib reads this when it is imported; ipykernel sets it in every kernel.
             os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+            # pandas asks when it is imported whether it is in a notebook, as here it will be.
+            builtins.get_ipython = lambda: InNotebook  # type: ignore[attr-defined]
             for module in HEAVY.pop(name):
                 # A block that imports it gets the error; with threads, a fork would not be safe.
                 with contextlib.suppress(Exception):
                     importlib.import_module(module)
-            del os.environ["MPLBACKEND"]
+            del os.environ["MPLBACKEND"], builtins.get_ipython  # type: ignore[attr-defined]
             gc.freeze()
 
 
