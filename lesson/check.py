@@ -53,6 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--update", action="store_true", help="write what really happens into the pages"
     )
     parser.add_argument(
+        "-x",
+        "--exitfirst",
+        action="store_true",
+        help="stop at the first failure (by default, later blocks run and are reported as well)",
+    )
+    parser.add_argument(
         "--watch", action="store_true", help="afterwards, check each page again when it is saved"
     )
     parser.add_argument(
@@ -98,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
         finish(options, outcome, episodes, console)
         return 0 if outcome.is_well else 1
     start_early()
-    limits = Limits(seconds=options.block_timeout)
+    limits = Limits(seconds=options.block_timeout, exit_first=options.exitfirst)
     with (
         practice_environment() as environment,
         Verification(lesson.root, environment, limits) as verification,
@@ -154,7 +160,7 @@ def left_out(
 ) -> Iterator[Result]:
     """The blocks that the call itself says not to run."""
     for episode in episodes:
-        for block in () if episode.problems else episode.blocks:
+        for block in episode.blocks:
             if block.role in ("run", "response") and block.language in languages:
                 yield Result(block, "not run", reason)
 
@@ -174,18 +180,32 @@ def check(
         for page, of_page in work.items():
             for part in of_page:
                 verification.start(episodes[page], part)
+        stopped = ""
         for page, of_page in work.items():
             found: list[Checked] = []
             for part in of_page:
+                if stopped:
+                    found.append(not_reached(episodes[page], part, f"{stopped} failed"))
+                    continue
                 bar.update(task, description=f"{episodes[page].path} {part}")
                 checked = verification.start(episodes[page], part).result()
                 found.append(require(checked, options))
                 bar.advance(task)
+                if options.exitfirst and found[-1].failed:
+                    stopped = found[-1].failed[0].place
             if options.update:
                 found = updated(lesson, page, found, console)
             for checked in found:
                 tell_checked(console, checked)
             outcome.checked += found
+
+
+def not_reached(episode: Episode, part: str, why: str) -> Checked:
+    """The results of a page that the run stopped before."""
+    blocks = episode.responses if part == RESPONSES else episode.to_run(part)
+    reason = f"not reached: {why}"
+    results = tuple(Result(block, "not run", reason) for block in blocks)
+    return Checked(episode, part, results, missing=reason)
 
 
 def watch(

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from lesson import doctor
 from lesson.bill import Call, Prices, prices_of_groups, prices_of_models
-from lesson.check import refuse_to_overwrite, require
+from lesson.check import not_reached, refuse_to_overwrite, require
 from lesson.live_report import Live, say, tell_estimate, tell_plan, tell_report, write_json
 from lesson.options import (
     LIVE_SECONDS,
@@ -34,7 +34,7 @@ from lesson_runner.page.episode import Block, Episode
 from lesson_runner.page.lesson import Lesson, find_lesson
 from lesson_runner.page.places import LessonError
 from lesson_runner.run.happened import Limits
-from lesson_runner.verify import RESPONSES, Checked, Verification, not_executed, parts
+from lesson_runner.verify import Checked, Verification, not_executed, parts
 from mock_proxy.server import running
 
 if TYPE_CHECKING:  # httpx is not for the other commands
@@ -189,7 +189,7 @@ def read(
         outcome.others += [
             Result(block, "not run", "left out by --language")
             for block in episode.blocks
-            if block.role == "run" and block.language in others and not episode.problems
+            if block.role == "run" and block.language in others
         ]
         work += [(episode, part) for part in parts(episode, options.language)]
     for problem in outcome.problems:
@@ -285,11 +285,5 @@ def in_turn(
             if number < started:
                 keep(verification.start(episode, part).result())
             else:
-                keep(not_started(episode, part))
+                keep(not_reached(episode, part, "stopped at --max-cost"))
             bar.advance(task)
-
-
-def not_started(episode: Episode, part: str) -> Checked:
-    blocks = episode.responses if part == RESPONSES else episode.to_run(part)
-    reason = "not reached: stopped at --max-cost"
-    return Checked(episode, part, tuple(Result(block, "not run", reason) for block in blocks))

@@ -54,8 +54,6 @@ class Checked:
 
 def parts(episode: Episode, languages: tuple[str, ...] = LANGUAGES) -> tuple[str, ...]:
     """What there is to run on a page: its languages, then `responses`."""
-    if episode.problems:
-        return ()
     wanted = tuple(language for language in episode.languages if language in languages)
     return (*wanted, RESPONSES) if episode.responses else wanted
 
@@ -68,8 +66,6 @@ def not_executed(episode: Episode) -> tuple[Result, ...]:
             results.append(Result(block, "shown", block.reason))
         elif block.role == "not run":
             results.append(Result(block, "not run", block.reason))
-        elif episode.problems:
-            results.append(Result(block, "not run", "the page has problems"))
     return tuple(results)
 
 

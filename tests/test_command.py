@@ -249,6 +249,16 @@ def test_update_does_not_hide_a_block_that_fails(lesson: Path) -> None:
     assert page.read_text() == text
 
 
+def test_x_ends_at_the_first_failure(lesson: Path, tmp_path: Path) -> None:
+    (lesson / "episodes" / "topics.md").write_text("```python\n1 / 0\n```\n```python\n1\n```\n")
+    (lesson / "episodes" / "zoo.md").write_text("```python\n1\n```\n")
+    report = tmp_path / "report.json"
+    for option, expected in (("-x", ["failed", "not run", "not run"]), ("", None)):
+        assert main(["check", *filter(None, [option]), "--json", str(report)]) == 1
+        found = [record["outcome"] for record in json.loads(report.read_text())]
+        assert found == (expected or ["failed", "passed", "passed"])
+
+
 def test_watch_checks_a_page_again_when_it_is_saved(lesson: Path) -> None:
     page = lesson / "episodes" / "topics.md"
     (lesson / "episodes" / "other.md").write_text("```python\n1\n```\n")
@@ -335,3 +345,21 @@ def test_proxy_says_that_its_port_is_taken() -> None:
     assert done.returncode == 1
     assert f"127.0.0.1:{port}" in done.stderr
     assert "--port" in done.stderr
+
+
+def test_a_fence_without_meaning_costs_that_fence_and_not_the_page(
+    lesson: Path, tmp_path: Path
+) -> None:
+    (lesson / "episodes" / "topics.md").write_text(
+        "```pyton\n1\n```\n\n```python\n1 + 1\n```\n```output\n3\n```\n```output\n2\n```\n\n"
+        "```{.python .exercises}\n2\n```\n\n```python\n4\n```\n"
+    )
+    report = tmp_path / "report.json"
+    assert main(["check", "--json", str(report)]) == 1
+    found = [(record["line"], record["outcome"]) for record in json.loads(report.read_text())]
+    assert [one for one in found if one not in ((1, "failed"), (11, "failed"))] == [
+        (5, "failed"),
+        (14, "failed"),
+        (14, "not run"),
+        (18, "passed"),
+    ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lesson_runner.judge.compare import json_difference, matches, merge_json, merge_text
-from lesson_runner.judge.verdict import Result, judge
+from lesson_runner.judge.verdict import Result, following, judge
 from lesson_runner.page.episode import Episode, Shown
 from lesson_runner.page.lesson import Lesson
 from lesson_runner.page.markdown import Fence
@@ -35,10 +35,12 @@ def update_page(lesson: Lesson, page: Path, episode: Episode, results: Iterable[
     Raises `LessonError`, and writes nothing, where the page changed since it was read.
     """
     results = tuple(results)
-    edits = new_texts(r.execution for r in results if r.execution is not None)
+    # What ran after a failure is no reliable witness of what the page should show.
+    happened = [r.execution for r in results if r.execution is not None and not r.follows]
+    edits = new_texts(happened)
     if edits:
         _write(page, episode, with_fences(episode.text, edits))
-    figures = sum(_write_figure(page, r.execution) for r in results if r.execution is not None)
+    figures = sum(_write_figure(page, execution) for execution in happened)
     rewritten = lesson.read(page) if edits else episode
     return Update(len(edits), figures, _judged_again(rewritten, results))
 
@@ -141,7 +143,8 @@ def _judged_again(episode: Episode, results: tuple[Result, ...]) -> tuple[Result
             if result.execution is None:
                 judged.append(replace(result, block=block))
             else:
-                judged.append(judge(replace(result.execution, block=block)))
+                again = judge(replace(result.execution, block=block))
+                judged.append(following(again, result.follows))
     return tuple(judged)
 
 

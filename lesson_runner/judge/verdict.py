@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from lesson_runner.judge.compare import difference, matches
@@ -36,6 +36,8 @@ class Result:
     execution: Execution | None = None
     difference: str = ""
     """What differs from the page where that is no failure: answers of a model vary."""
+    follows: str = ""
+    """Where an earlier block of the page failed, of which this result may be a consequence."""
 
     @property
     def line_to_show(self) -> int:
@@ -64,18 +66,30 @@ def results_of_run(
     results: list[Result] = []
     culprit = ""
     for position, block in enumerate(blocks):
-        execution = run.executions[position] if position < len(run.executions) else None
-        if culprit or execution is None:
-            reason = f"not reached: {culprit} failed"
-            results.append(Result(block, "not run", reason, execution=execution))
+        if position >= len(run.executions):
+            results.append(Result(block, "not run", f"not reached: {culprit} failed"))
             continue
-        results.append(judge(execution, answers_vary=answers_vary))
-        culprit = results[-1].place if stops(execution, answers_vary=answers_vary) else ""
+        execution = run.executions[position]
+        result = judge(execution, answers_vary=answers_vary)
+        results.append(following(result, culprit))
+        if not culprit and stops(execution, answers_vary=answers_vary):
+            culprit = result.place
     return tuple(results)
 
 
+def following(result: Result, culprit: str) -> Result:
+    """The result, marked as a possible consequence of the failure at `culprit`, if there is one."""
+    if not culprit:
+        return result
+    detail = result.detail
+    if result.outcome == "failed":
+        follows = f"this may follow from the failure at {culprit}"
+        detail = "\n".join(filter(None, [detail, follows]))
+    return replace(result, detail=detail, follows=culprit)
+
+
 def stops(execution: Execution, *, answers_vary: bool = False) -> bool:
-    """Whether the blocks after this one would only fail because of it."""
+    """Whether blocks after this one may fail because of it: it did not get to its end."""
     if execution.ended:
         return True
     if execution.failure is None:

@@ -177,7 +177,16 @@ def read_episode(path: str, text: str) -> Episode:
     reader.finish()
     title = _title(path, text, reader)
     problems = tuple(sorted(reader.problems, key=lambda problem: problem.line))
-    return Episode(path, title, text, tuple(elements), tuple(reader.blocks), problems)
+    blocks = tuple(_unless_faulty(block, problems) for block in reader.blocks)
+    return Episode(path, title, text, tuple(elements), blocks, problems)
+
+
+def _unless_faulty(block: Block, problems: tuple[Problem, ...]) -> Block:
+    """A problem costs its own fence: the rest of the page runs."""
+    end = block.fence.end if block.fence else block.line
+    if block.role in ("run", "response") and any(block.line <= p.line <= end for p in problems):
+        return replace(block, role="not run", reason="this fence has a problem")
+    return block
 
 
 def _title(path: str, text: str, reader: "_Reader") -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import re
 import shutil
 import tempfile
@@ -25,6 +26,7 @@ from lesson_runner.run.fork_server import INSIDE
 from lesson_runner.run.happened import Execution, Failure, Limits, Run
 from lesson_runner.run.kernels import Kernel, kernel_environment, kernel_manager, prepare_folder
 from lesson_runner.run.network import Gate, is_this_machine, open_gate
+from lesson_runner.run.provisioners import PromptClient
 
 TIME_IS_UP = "TimeIsUp"
 PATIENCE = 2.0
@@ -166,7 +168,7 @@ async def _stop(client: _PageClient, manager: AsyncKernelManager) -> None:
 async def _executions(
     client: _PageClient, episode: Episode, language: str, gate: Gate, log: Path
 ) -> Any:
-    """Run cell after cell; end after a block from which no kernel comes back."""
+    """Run cell after cell; end only after a block from which no kernel comes back."""
     blocks = {block.line: block for block in episode.to_run(language)}
     for index, cell in enumerate(client.nb.cells):
         block = blocks.get(cell["metadata"].get("line"))
@@ -196,8 +198,18 @@ async def _executions(
         lines = log.parent / "failed-lines"
         execution = _execution(block, cell, client.reply, ended, seconds, refused, lines)
         yield execution
-        if ended or (execution.failure and not block.shows("error")):
+        if client.limits.exit_first and (ended or (execution.failure and not block.shows("error"))):
             return
+        if ended and not await _answers(client):
+            return
+
+
+async def _answers(client: _PageClient) -> bool:
+    """Whether the kernel takes another block, after one that was interrupted or was too much."""
+    assert isinstance(client.kc, PromptClient)
+    with contextlib.suppress(RuntimeError, OSError, DeadKernelError):
+        return await client.kc.is_alive() and await client.kc.answers(PATIENCE)
+    return False
 
 
 def _execution(

@@ -10,11 +10,15 @@ from lesson_runner.page.episode import Block
 
 @dataclass(frozen=True)
 class Limits:
-    """`seconds` per block, `characters` of output per block, `start` seconds for a kernel."""
+    """`seconds` per block, `characters` of output per block, `start` seconds for a kernel.
+
+    With `exit_first`, a block that raises what its page does not show is the last one to run.
+    """
 
     seconds: int = BLOCK_SECONDS
     characters: int = 1_000_000
     start: int = 60
+    exit_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,8 @@ class Execution:
 
     `outputs` is all that a notebook shows below the cell, in nbformat's form. `output` is stdout
     and the values of expressions in the order they came; `printed` everything printed, stderr
-    included. `ended` says why nothing after this block could run, and
-    `ended_line` where in the page, or 0.
+    included. `ended` says what ended the block from outside, or
+    the kernel, and `ended_line` where in the page, or 0.
     """
 
     block: Block

@@ -170,3 +170,23 @@ class PromptClient(AsyncKernelClient):
                     return True
         except queue.Empty:
             return False
+
+    async def answers(self, patience: float) -> bool:
+        """Whether a kernel that may still be busy replies within `patience` seconds.
+
+        What it sent before that is dropped: it belongs to a cell that was given up.
+        """
+        asked = self.kernel_info()
+        deadline = time.monotonic() + patience
+        for channel in (self.shell_channel, self.iopub_channel):
+            while True:
+                left = deadline - time.monotonic()
+                try:
+                    message = await channel.get_msg(timeout=max(left, 0))
+                except queue.Empty:
+                    return False
+                is_reply = message["parent_header"].get("msg_id") == asked
+                state = message["content"].get("execution_state", "idle")
+                if is_reply and state == "idle":
+                    break
+        return True

@@ -93,7 +93,8 @@ def test_blocks_after_a_difference_count() -> None:
         return [r.outcome for r in results_of_run(episode, "python", run, **options)]
 
     assert outcomes(answers_vary=True) == ["passed", "passed"]
-    assert outcomes() == ["failed", "not run"]
+    assert outcomes() == ["failed", "passed"]
+    assert results_of_run(episode, "python", run)[1].follows == f"page.md:{first.shown[0].line}"
 
 
 @pytest.mark.parametrize(

@@ -105,18 +105,29 @@ def test_a_syntax_error_has_the_line_of_the_page(made_lesson: MadeLesson) -> Non
     assert failure.startswith("episodes/page.md:3: SyntaxError: invalid syntax\n    3 | y = x +* 2")
 
 
-def test_blocks_after_an_error_are_not_reached_and_not_failed(made_lesson: MadeLesson) -> None:
-    checked = made_lesson.check("""\
+def test_blocks_after_an_error_run_and_say_what_they_may_follow_from(
+    made_lesson: MadeLesson,
+) -> None:
+    page = """\
         ```python
-        titles
+        titles = ["Heat waves"] + 1
         ```
 
         ```python
         len(titles)
         ```
-        """)
-    assert outcomes(checked) == [(1, "failed"), (5, "not run")]
-    assert checked.results[1].reason == "not reached: episodes/page.md:2 failed"
+
+        ```python
+        print("on its own")
+        ```
+        """
+    checked = made_lesson.check(page)
+    assert outcomes(checked) == [(1, "failed"), (5, "failed"), (9, "passed")]
+    first, second, _ = checked.results
+    follows = "this may follow from the failure at episodes/page.md:2"
+    assert follows not in first.detail
+    assert second.reason == "NameError: name 'titles' is not defined"
+    assert second.detail.endswith(follows)
 
 
 def test_blocks_after_a_mere_difference_still_run(made_lesson: MadeLesson) -> None:
@@ -175,10 +186,10 @@ def test_error_fence_must_be_the_error_that_is_raised(made_lesson: MadeLesson) -
         ```
 
         ```python
-        print("never")
+        print("after")
         ```
         """)
-    assert outcomes(checked) == [(1, "passed"), (9, "passed"), (16, "failed"), (23, "not run")]
+    assert outcomes(checked) == [(1, "passed"), (9, "passed"), (16, "failed"), (23, "passed")]
     assert checked.failed[0].reason == "the block raised another error than the page shows"
 
 
@@ -267,8 +278,27 @@ def test_a_block_that_hangs_is_interrupted_and_named(made_lesson: MadeLesson) ->
         seconds=1,
     )
     assert checked.failed[0].reason == "still running after 1 s: interrupted"
-    assert outcomes(checked) == [(1, "failed"), (5, "not run")]
+    assert outcomes(checked) == [(1, "failed"), (5, "passed")]
     assert checked.seconds < 10
+
+
+def test_a_block_that_cannot_be_interrupted_ends_its_page(made_lesson: MadeLesson) -> None:
+    checked = made_lesson.check(
+        """\
+        ```python
+        import signal, time
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        time.sleep(60)
+        ```
+        ```python
+        print("after")
+        ```
+        """,
+        seconds=1,
+    )
+    assert outcomes(checked) == [(1, "failed"), (6, "not run")]
+    assert checked.results[1].reason == "not reached: episodes/page.md:1 failed"
+    assert checked.seconds < 20
 
 
 def test_a_kernel_that_dies_is_named(made_lesson: MadeLesson) -> None:

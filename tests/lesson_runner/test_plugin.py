@@ -107,12 +107,12 @@ def test_a_failure_names_line_code_and_message(lesson: pytest.Pytester) -> None:
     result.stdout.no_fnmatch_line("*plugin.py*")
 
 
-def test_a_fence_without_meaning_fails_the_page_and_nothing_of_it_runs(
+def test_a_fence_without_meaning_fails_the_page_and_its_blocks_run(
     lesson: pytest.Pytester,
 ) -> None:
     write(lesson, "odd.md", GOOD + ODD)
     result = lesson.runpytest("episodes/odd.md")
-    result.assert_outcomes(failed=1)
+    result.assert_outcomes(failed=1, passed=2)
     result.stdout.fnmatch_lines(
         ["episodes/odd.md:20: unknown fence language `pyton`: did you mean `python`?"]
     )
