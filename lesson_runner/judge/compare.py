@@ -143,8 +143,8 @@ def json_difference(shown: Any, actual: Any, place: str = "") -> str:
             for index, (want, got) in enumerate(zip(items, actual, strict=False))
         )
         return next(filter(None, found), "")
-    # Python takes True for 1; JSON does not.
-    if isinstance(shown, bool) == isinstance(actual, bool) and shown == actual:
+    # Python takes True and 1.0 for 1. A reader does not.
+    if type(shown) is type(actual) and shown == actual:
         return ""
     return f"{here} is {_short(actual)}, the page shows {_short(shown)}"
 

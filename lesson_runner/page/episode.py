@@ -48,6 +48,7 @@ DATA_LANGUAGES = {
     "plain",
     "plaintext",
     "snakemake",
+    "source",
     "spss",
     "svg",
     "tsv",
@@ -56,6 +57,16 @@ DATA_LANGUAGES = {
     "warning",
 }
 """Fence languages that show data and that Pygments has no lexer for."""
+
+OTHER_NAMES = {
+    **dict.fromkeys(
+        ("ipython", "ipython2", "ipython3", "ipythonconsole", "py2", "python2"), "python"
+    ),
+    **dict.fromkeys(("pycon", "python-console", "numpy", "xonsh"), "python"),
+    **dict.fromkeys(("rconsole", "rout", "splus"), "r"),
+    **dict.fromkeys(("console", "shell-session", "sh-session", "fish", "csh", "tcsh"), "bash"),
+}
+"""Dialects and transcripts of the languages that run: shown as data, they would rot unseen."""
 
 EVAL_OFF = re.compile(r"\beval\s*[=:]\s*(F|FALSE|false)\b")
 """Switches a knitr chunk off: in its header, or below that in lines that begin with `#|`."""
@@ -175,7 +186,12 @@ def read_episode(path: str, text: str) -> Episode:
     for element in elements:
         reader.read(element)
     reader.finish()
+    for line, message in fences.stray_fences(text, elements):
+        if line not in {problem.line for problem in reader.problems}:
+            reader.problem(line, message)
     title = _title(path, text, reader)
+    if not elements and not reader.problems:
+        reader.problem(1, "this page has no content: write some, or delete the file")
     problems = tuple(sorted(reader.problems, key=lambda problem: problem.line))
     blocks = tuple(_unless_faulty(block, problems) for block in reader.blocks)
     return Episode(path, title, text, tuple(elements), blocks, problems)
@@ -261,15 +277,19 @@ def is_data_language(language: str) -> bool:
 
 def other_name_of(language: str) -> str | None:
     """The language that runs, of which this is a name that we do not use: `py3`, `zsh`, `s`."""
+    if language in OTHER_NAMES:
+        return OTHER_NAMES[language]
     lexer = _lexer_of(language)
     return next((one for one in LANGUAGES if lexer and lexer is _lexer_of(one)), None)
 
 
 def _lexer_of(language: str) -> type[Lexer] | None:
     try:
-        return find_lexer_class_by_name(language)
+        lexer = find_lexer_class_by_name(language)
     except ClassNotFound:
         return None
+    # A plug-in must not decide what a page means: another machine may not have it.
+    return lexer if lexer.__module__.startswith("pygments.") else None
 
 
 @dataclass(frozen=True)
@@ -345,6 +365,13 @@ class _Reader:
             self.directives.append((comment.line, name, says))
         elif near := difflib.get_close_matches(name, DIRECTIVES, 1, 0.75 if colon else 0.85):
             self.problem(comment.line, f"unknown directive `{name}`: did you mean `{near[0]}`?")
+        elif re.match(r"(GET|POST|PUT|PATCH|DELETE) /", rest.strip()) or re.match(
+            r"\s*(response|answer)\s+(GET|POST|PUT|PATCH|DELETE) /", comment.text
+        ):
+            first = comment.text.split()[0].rstrip(":")
+            self.problem(
+                comment.line, f"`{first}` is no directive here: write `<!-- response: REQUEST -->`"
+            )
 
     def unused_directives(self) -> None:
         for line, name, _ in self.directives:
@@ -414,9 +441,13 @@ class _Reader:
             self.problem(line, request)
             return
         try:
-            json.loads(fence.text or "null")
+            shown = json.loads(fence.text or "null", object_pairs_hook=_refuse_duplicate_keys)
+            if shown == "...":
+                self.problem(fence.line, 'an answer of `"..."` alone compares nothing')
         except json.JSONDecodeError as error:
             self.problem(fence.line + error.lineno, f"this is not JSON: {error.msg}")
+        except _DuplicateKey as error:
+            self.problem(fence.line, f'the key "{error}" stands twice in one object')
         block = Block(
             self.path,
             fence.line,
@@ -442,6 +473,8 @@ class _Reader:
                 "in the same div or tab, or show it as `text`",
             )
             return
+        if fence.text.strip() == "...":
+            self.problem(fence.line, f"`...` alone compares nothing: show part of the {kind}")
         if block.shows(kind):
             self.problem(
                 fence.line, f"the block at line {block.line} has an `{kind}` fence already"
@@ -468,16 +501,19 @@ class _Reader:
 
     def read_image(self, image: Image) -> None:
         block = self.last_code_block()
-        is_plot = image.source.startswith("fig/") and image.source.lower().endswith(".png")
+        source = image.source.removeprefix("./")
+        is_plot = source.startswith("fig/") and source.lower().endswith(".png")
         if self.adjacent and is_plot and block and block.role == "run" and block.language != "bash":
             position = self.blocks.index(block)
-            self.blocks[position] = replace(block, figure=Figure(image.line, image.source))
+            self.blocks[position] = replace(block, figure=Figure(image.line, source))
 
     def unknown_language(self, fence: Fence, language: str) -> None:
         known = [*LANGUAGES, *ALIASES, "output", "error", "json", *DATA_LANGUAGES]
         same = other_name_of(language)
         near = [same] if same else difflib.get_close_matches(language, known, 1)
         hint = f"did you mean `{near[0]}`?" if near else "use `text` to show it as it is"
+        if language in OTHER_NAMES:
+            hint = f"use `{same}` to run it, or `text` to show it as it is"
         self.problem(fence.line, f"unknown fence language `{language}`: {hint}")
         self.unknown_above = True
 
@@ -507,6 +543,19 @@ class _Reader:
         self.unknown_above = False
         self.places.append(self.place())
         self.adjacent = block.role != "data"
+
+
+class _DuplicateKey(Exception):
+    pass
+
+
+def _refuse_duplicate_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    read: dict[str, object] = {}
+    for key, value in pairs:
+        if key in read:
+            raise _DuplicateKey(key)
+        read[key] = value
+    return read
 
 
 def read_request(says: str) -> Request | str:

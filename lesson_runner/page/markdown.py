@@ -123,6 +123,51 @@ def read_elements(text: str) -> list[Element]:
     return elements
 
 
+RAW_TEXT = re.compile(r"\s*<(pre|script|style|textarea)\b", re.IGNORECASE)
+FENCE_MARKER = re.compile(
+    r"[\s>]*(?:(?:[-*+:]|\(?(?:\w{1,3}|#|@\w*)[.)]|\[\^[^\]]+\]:)\s+)*(?P<marker>`{3,}|~{3,})(?P<rest>.*)"
+)
+
+
+def stray_fences(text: str, elements: list[Element]) -> list[tuple[int, str]]:
+    """Lines that look like fence markers and are none: Pandoc, or a person, may read them so."""
+    fence_at: dict[int, Fence] = {}
+    hidden = set(range(1, front_matter_end(text) + 1))
+    for element in elements:
+        if isinstance(element, Fence):
+            fence_at |= dict.fromkeys(range(element.line, element.end + 1), element)
+        elif isinstance(element, Comment):
+            hidden |= set(range(element.line, element.end + 1))
+        elif isinstance(element, Text) and RAW_TEXT.match(element.content):
+            lines = element.content.count("\n") + 1
+            hidden |= set(range(element.line, element.line + lines))
+    found: list[tuple[int, str]] = []
+    opened = ""  # the marker of a stray fence, until its closing line
+    for number, line in enumerate(split_lines(text), start=1):
+        match = FENCE_MARKER.match(line)
+        if match is None or number in hidden:
+            continue
+        marker, fence = match["marker"], fence_at.get(number)
+        if fence is None:
+            if opened and marker.startswith(opened) and not match["rest"].strip():
+                opened = ""
+            elif marker not in match["rest"]:  # else it is inline code
+                opened = marker
+                message = "this looks like a fence, but opens none: indent it as the text around it"
+                found.append((number, f"{message}, with blank lines around the fence"))
+        elif number not in (fence.line, fence.end if fence.closed else 0) and marker.startswith(
+            fence.marker
+        ):
+            found.append(
+                (
+                    number,
+                    f"this looks like a fence, but is text of the fence at line {fence.line}: "
+                    f"close that one before, or use a longer marker for it",
+                )
+            )
+    return found
+
+
 def front_matter(text: str) -> str:
     """The YAML between the `---` lines that open the page, or an empty text."""
     token = _front_matter_token(text)
@@ -167,7 +212,7 @@ def _line_count(text: str) -> int:
 
 def _html(line: int, content: str) -> list[Element]:
     """Comments, div markers and the text around them."""
-    if re.match(r"\s*<(pre|script|style|textarea)\b", content, re.IGNORECASE):
+    if RAW_TEXT.match(content):
         return [Text(line, content)]
     elements: list[Element] = []
     for part in HTML_COMMENT.split(content):
@@ -221,6 +266,7 @@ def _first_image(token: Token, markers: int) -> Token | None:
     children = token.children or []
     breaks = [n for n, child in enumerate(children) if child.type in ("softbreak", "hardbreak")]
     start = breaks[markers - 1] + 1 if 0 < markers <= len(breaks) else 0
+    start += start < len(children) and children[start].type == "link_open"
     opening = children[start] if start < len(children) else None
     return opening if opening and opening.type == "image" else None
 

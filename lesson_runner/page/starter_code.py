@@ -5,7 +5,8 @@ import re
 import warnings
 
 BLANK = re.compile(r"_{4,}")
-MAGIC = re.compile(r"^(\s*)(?:[%!?].*|.*\?\s*)$", re.MULTILINE)  # lines that IPython knows
+SHORT_BLANK = re.compile(r"(?<![\w])_{3}(?!\w)")
+MAGIC = re.compile(r"^(\s*)(?:[%!].*|\?.*\w.*|.*\w\?{1,2}\s*)$", re.MULTILINE)  # IPython's lines
 CLOSES = {")": "(", "]": "[", "}": "{"}
 
 # What to step over as a whole. In R and the shell a quote inside a comment, a raw string or a
@@ -36,6 +37,8 @@ def starter_code_problem(source: str, language: str) -> tuple[int, str] | None:
     Python is parsed by Python. R and shell code is checked for brackets and quotes that pair up,
     so that a page can be checked on a machine without R or bash.
     """
+    if short := SHORT_BLANK.search(source):
+        return source.count("\n", 0, short.start()) + 1, "a blank has four underscores: `____`"
     filled = BLANK.sub("blank", source)
     if language == "python":
         return _python_problem(filled)

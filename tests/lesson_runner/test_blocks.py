@@ -97,7 +97,6 @@ def test_fence_is_found_in_its_container(opening: str, margin: str, closing: str
         "<!--\n```python\n1\n```\n-->\n",
         "<!-- ```python\n1\n``` -->\n",
         "<pre>\n```python\n1\n```\n</pre>\n",
-        "Indented:\n\n    ```python\n    1\n    ```\n",
         "Inline ```python 1``` code.\n",
     ],
 )
@@ -124,20 +123,20 @@ def test_only_line_endings_end_a_line(character: str) -> None:
 
 
 def test_byte_order_mark_hides_neither_front_matter_nor_first_fence() -> None:
-    episode = read_episode("page.md", "\ufeff---\ntitle: One\n---\n")
+    episode = read_episode("page.md", "\ufeff---\ntitle: One\n---\n\nText.\n")
     assert (episode.title, episode.problems) == ("One", ())
     assert blocks("\ufeff```r\n1\n```\n") == [(1, "r", "1\n")]
 
 
-@pytest.mark.parametrize("page", ["", "\n", "---\n---\n", "---\ntitle: 3\n---", "\ufeff"])
+@pytest.mark.parametrize("page", ["Text.", "# One\n", "---\n---\n\nText.\n", "\ufeffText."])
 def test_page_without_blocks_is_read(page: str) -> None:
     assert read(page).blocks == ()
 
 
 def test_title_is_a_text_whatever_yaml_makes_of_it() -> None:
-    assert read("---\ntitle: 2026\n---\n").title == "2026"
-    assert read("---\nteaching: 3\n---\n").title == "page.md"
-    assert read("---\n- a list\n---\n").title == "page.md"
+    assert read("---\ntitle: 2026\n---\n\nText.\n").title == "2026"
+    assert read("---\nteaching: 3\n---\n\nText.\n").title == "page.md"
+    assert read("---\n- a list\n---\n\nText.\n").title == "page.md"
 
 
 # Divs and tabs
@@ -396,7 +395,7 @@ def test_request_names_method_path_key_and_body() -> None:
 
         <!-- response: GET /models without key -->
         ```json
-        "..."
+        {"error": "..."}
         ```
 
         <!-- practice proxy only: it is slow -->

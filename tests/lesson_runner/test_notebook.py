@@ -368,10 +368,6 @@ def test_any_title_is_text(title: str) -> None:
     assert sources == [f"# {title}", "1"]
 
 
-def test_page_with_front_matter_only_is_its_title() -> None:
-    assert cells("---\ntitle: Soon\n---\n") == [("text", "# Soon")]
-
-
 def test_comment_that_only_begins_like_a_directive_stays() -> None:
     assert cells("<!-- not running yet -->\n\nText.\n") == [
         ("text", "# page.md\n\n<!-- not running yet -->\n\nText.")

@@ -417,3 +417,84 @@ def test_the_output_of_a_misspelt_block_is_not_refused_as_well() -> None:
     assert problems("```pyton\n1\n```\n\n```output\n1\n```\n") == [
         "page.md:1: unknown fence language `pyton`: did you mean `python`?"
     ]
+
+
+# Nothing that looks checked is silently data
+
+
+@pytest.mark.parametrize(
+    ("language", "runs"),
+    [
+        *((name, "python") for name in ("ipython", "ipython3", "python2", "py2", "pycon")),
+        *((name, "r") for name in ("rconsole", "rout")),
+        *((name, "bash") for name in ("console", "shell-session", "sh-session")),
+    ],
+)
+def test_dialects_and_transcripts_are_refused(language: str, runs: str) -> None:
+    assert problems(f"```{language}\n1\n```\n") == [
+        f"page.md:1: unknown fence language `{language}`: "
+        f"use `{runs}` to run it, or `text` to show it as it is"
+    ]
+
+
+def test_source_is_data_as_in_the_workbench() -> None:
+    assert problems("```source\n1\n```\n") == []
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "(1) One\n\n    ```python\n    1\n    ```\n",
+        "a.  One\n\n    ```python\n    1\n    ```\n",
+        "(@) One\n\n    ```\n    1\n    ```\n",
+        "Term\n\n:   ```python\n    1\n    ```\n",
+        "[^1]: Note\n\n    ~~~python\n    1\n    ~~~\n",
+        "Text\n\n```python title=`x`\n1\n",
+    ],
+)
+def test_fence_that_only_pandoc_reads_is_refused(page: str) -> None:
+    (problem,) = problems(page)
+    line = 1 + next(n for n, text in enumerate(page.split("\n")) if "```" in text or "~~~" in text)
+    assert problem.startswith(f"page.md:{line}: this looks like a fence, but opens none")
+
+
+@pytest.mark.parametrize("closing", ["``` and text", "    ```", "```python"])
+def test_line_that_looks_as_if_it_closed_a_fence_is_refused(closing: str) -> None:
+    assert problems(f"```text\n1\n{closing}\n\nText.\n\n```\n") == [
+        "page.md:3: this looks like a fence, but is text of the fence at line 1: "
+        "close that one before, or use a longer marker for it"
+    ]
+
+
+def test_inline_code_at_the_start_of_a_line_is_no_fence() -> None:
+    assert problems("```` ```output ```` and ```` ``` ```` are fences.\n") == []
+
+
+@pytest.mark.parametrize("kind", ["output", "error"])
+def test_dots_alone_compare_nothing(kind: str) -> None:
+    assert problems(f"```python\n1\n```\n\n```{kind}\n...\n```\n") == [
+        f"page.md:5: `...` alone compares nothing: show part of the {kind}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ('"..."', 'an answer of `"..."` alone compares nothing'),
+        ('{"a": {"b": 1, "b": 2}}', 'the key "b" stands twice in one object'),
+    ],
+)
+def test_answer_that_cannot_be_compared_is_refused(answer: str, message: str) -> None:
+    page = f"<!-- response: GET /models -->\n```json\n{answer}\n```\n"
+    assert problems(page) == [f"page.md:2: {message}"]
+
+
+@pytest.mark.parametrize("comment", ["response GET /models", "answer: GET /models"])
+def test_directive_that_looks_like_a_response_is_refused(comment: str) -> None:
+    (problem,) = problems(f"<!-- {comment} -->\n```json\n{{}}\n```\n")
+    assert "write `<!-- response: REQUEST -->`" in problem
+
+
+@pytest.mark.parametrize("page", ["", "\n", "---\ntitle: One\n---\n", "\ufeff"])
+def test_page_without_content_is_refused(page: str) -> None:
+    assert problems(page) == ["page.md:1: this page has no content: write some, or delete the file"]

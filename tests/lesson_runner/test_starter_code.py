@@ -63,3 +63,14 @@ def test_fault_is_reported_at_the_line_of_the_page(language: str) -> None:
     (problem,) = read_episode("page.md", page).problems
     assert problem.line == 5
     assert problem.message.startswith("starter code: ")
+
+
+@pytest.mark.parametrize("language", ["python", "r", "bash"])
+def test_blank_of_three_underscores_is_refused_with_its_line(language: str) -> None:
+    found = starter_code_problem("x\ny ___\n", language)
+    assert found == (2, "a blank has four underscores: `____`")
+
+
+@pytest.mark.parametrize("source", ["?\n", "x = 1\n?\n"])
+def test_lone_question_mark_is_no_help_request(source: str) -> None:
+    assert starter_code_problem(source, "python")
