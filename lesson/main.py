@@ -41,9 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def call(arguments: Sequence[str] | None) -> int:
     # Imported here, so that Ctrl-C is met while they are, too.
     if (arguments or sys.argv[1:])[:1] == ["check"]:
+        from lesson import practice
         from lesson_runner.run.fork_server import start_early
 
         start_early()
+        practice.start_early()
     from lesson_runner.run.slow_imports import defer_iri_grammar
 
     defer_iri_grammar()  # before anything brings jsonschema
