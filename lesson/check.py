@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from lesson import practice
 from lesson.options import (
     LIVE_DEFAULTS,
     LIVE_SECONDS,
@@ -104,6 +105,7 @@ def run(options: argparse.Namespace) -> int:
         finish(options, outcome, episodes, console)
         return 0 if outcome.is_well else 1
     start_early()
+    practice.start_early()
     limits = Limits(seconds=options.block_timeout, exit_first=options.exitfirst)
     with (
         practice_environment() as environment,

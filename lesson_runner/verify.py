@@ -148,7 +148,7 @@ class Verification:
         if kernel.missing:
             results = tuple(Result(b, "not run", kernel.missing) for b in episode.to_run(part))
             return Checked(episode, part, results, missing=kernel.missing)
-        environment = self.environment(episode.path, part)
+        environment = await asyncio.to_thread(self.environment, episode.path, part)
         warm = await self._warm_socket()
         run = await execute(
             episode,
@@ -184,7 +184,7 @@ class Verification:
         return self._warm.socket_path if self._warm else ""
 
     async def _check_responses(self, episode: Episode) -> Checked:
-        environment = self.environment(episode.path, RESPONSES)
+        environment = await asyncio.to_thread(self.environment, episode.path, RESPONSES)
 
         def check(block: Block) -> Result:
             seconds, vary = self.limits.seconds, self.answers_vary

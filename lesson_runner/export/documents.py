@@ -22,10 +22,10 @@ from lesson_runner.export.boxes import (
     tidied,
     title_of,
 )
-from lesson_runner.export.notebook import METADATA
 from lesson_runner.export.outline import FOLDED, Box, Text, outline
 from lesson_runner.page.episode import Block, Episode
 from lesson_runner.page.places import LessonError
+from lesson_runner.run.notebook import METADATA
 
 
 @dataclass(frozen=True)

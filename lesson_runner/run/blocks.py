@@ -19,13 +19,13 @@ from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
-from lesson_runner.export.notebook import to_notebook
 from lesson_runner.page.episode import Block, Episode
 from lesson_runner.page.plain_text import plain
 from lesson_runner.run.fork_server import INSIDE
 from lesson_runner.run.happened import Execution, Failure, Limits, Run
 from lesson_runner.run.kernels import Kernel, kernel_environment, kernel_manager, prepare_folder
 from lesson_runner.run.network import Gate, is_this_machine, open_gate
+from lesson_runner.run.notebook import notebook_to_run
 from lesson_runner.run.provisioners import PromptClient
 
 TIME_IS_UP = "TimeIsUp"
@@ -108,9 +108,10 @@ async def _execute_in(
     limits: Limits,
     gate: Gate,
 ) -> Run:
-    notebook = to_notebook(episode, language, for_instructors=True)  # with every block
+    # In a thread: the loop serves other pages' kernels, and this one starts meanwhile.
+    converting = asyncio.ensure_future(asyncio.to_thread(notebook_to_run, episode, language))
     client = _PageClient(
-        notebook,
+        NotebookNode(),
         limits,
         km=manager,
         timeout=limits.seconds,
@@ -125,7 +126,9 @@ async def _execute_in(
     log = folder / "kernel.log"
     with log.open("wb") as log_stream:
         try:
-            if problem := await _start(client, language, work, env, log_stream):
+            problem = await _start(client, language, work, env, log_stream)
+            client.nb = await converting
+            if problem:
                 report = f"the {language} kernel did not start: {problem}\n{_tail(log)}"
                 return Run((), report.strip())
             return Run(tuple([e async for e in _executions(client, episode, language, gate, log)]))
@@ -169,11 +172,8 @@ async def _executions(
     client: _PageClient, episode: Episode, language: str, gate: Gate, log: Path
 ) -> Any:
     """Run cell after cell; end only after a block from which no kernel comes back."""
-    blocks = {block.line: block for block in episode.to_run(language)}
-    for index, cell in enumerate(client.nb.cells):
-        block = blocks.get(cell["metadata"].get("line"))
-        if cell["cell_type"] != "code" or block is None:
-            continue
+    cells = zip(episode.to_run(language), client.nb.cells, strict=True)
+    for index, (block, cell) in enumerate(cells):
         client.start_next_cell()
         gate.refused.clear()
         started = time.perf_counter()

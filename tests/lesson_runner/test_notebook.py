@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nbformat import NotebookNode
 
-import lesson_runner.export.notebook
-from lesson_runner.export.notebook import ConversionError, to_notebook, with_titled_folds
+from lesson_runner.export.notebook import to_notebook, with_titled_folds
 from lesson_runner.page.episode import LANGUAGES, Episode, read_episode
+from lesson_runner.run.notebook import TO_HIDE, ConversionError, notebook_to_run
 
 
 def read(text: str) -> Episode:
@@ -401,9 +401,31 @@ def test_two_unlike_cells_are_the_fault_of_the_conversion(monkeypatch: pytest.Mo
         (no_line, "made another cell of the block at line 1"),
         (too_many, "2 cells became 3"),
     ):
-        monkeypatch.setattr(lesson_runner.export.notebook.jupytext, "reads", reads)
+        monkeypatch.setattr("jupytext.reads", reads)
         with pytest.raises(ConversionError, match=message):
             to_notebook(episode, "python")
+
+
+def test_what_runs_is_the_blocks_of_one_language_and_nothing_else() -> None:
+    notebook = notebook_to_run(read(PAGE), "python")
+    assert [cell.cell_type for cell in notebook.cells] == ["code"] * len(notebook.cells)
+    assert [cell.source for cell in notebook.cells] == [
+        block.source.removesuffix("\n") for block in read(PAGE).to_run("python")
+    ]
+
+
+def test_a_block_that_jupytext_lost_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jupytext.reads", lambda text, fmt: nbformat.v4.new_notebook())
+    with pytest.raises(ConversionError, match="1 cells became 0"):
+        notebook_to_run(read("```python\n1\n```\n"), "python")
+
+
+def test_no_character_of_a_page_is_taken_for_one_that_stands_in_for_another() -> None:
+    all_stand_ins = "".join(map(chr, range(0xFDD0, 0xFDF0)))
+    source = f"x = 1  # {all_stand_ins}{TO_HIDE.replace(chr(0x0B), '')!r}\n"
+    page = f"{all_stand_ins}\n\n```python\n{source}```\n"
+    for notebook in (to_notebook(read(page), "python"), notebook_to_run(read(page), "python")):
+        assert notebook.cells[-1].source == source.rstrip("\n")
 
 
 # Whatever a page holds, no block is lost or altered.

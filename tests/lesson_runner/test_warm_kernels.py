@@ -279,12 +279,13 @@ def test_what_a_block_leaves_behind_ends_with_its_kernel(
 ) -> None:
     """Also where it made a session of its own, which no signal to the kernel's group reaches."""
     file = tmp_path / "pids"
+    seconds = f"600.{os.getpid()}"  # found among this test's processes alone
     page = f"""\
         ```bash
-        setsid sleep 600 > /dev/null 2>&1 &
-        (setsid sleep 600 > /dev/null 2>&1 &)
+        setsid sleep {seconds} > /dev/null 2>&1 &
+        (setsid sleep {seconds} > /dev/null 2>&1 &)
         sleep 0.2
-        pgrep -f "^sleep 600" > {file}
+        pgrep -f "^sleep {seconds}" > {file}
         ```
         """
     (checked,) = check_together(made_lesson, page)

@@ -42,10 +42,16 @@ if __name__ == "__main__":
 
     del sys.modules["debugpy"]
 
+# What a kernel imports as it starts, and what every page imports.
 import bash_kernel
+import IPython.core.completerlib
+import IPython.core.logger
+import IPython.core.oinspect
+import IPython.extensions.storemagic  # noqa: F401
 import own_network
 import python_kernel
-import requests  # noqa: F401 - every page imports it
+import requests  # noqa: F401
+import tornado.platform.asyncio  # noqa: F401
 
 HEAVY = {
     "jsonschema": ("jsonschema",),
