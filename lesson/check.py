@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,6 @@ from rich.console import Console
 
 from lesson import practice
 from lesson.options import (
-    LIVE_DEFAULTS,
-    LIVE_SECONDS,
-    add_live_arguments,
     add_page_arguments,
     number_from,
     root_of,
@@ -25,7 +22,11 @@ from lesson.show import (
     Outcome,
     console_of_the_call,
     counted,
+    left_out,
+    not_reached,
     progress,
+    refuse_to_overwrite,
+    require,
     summarize,
     tell,
     tell_checked,
@@ -33,10 +34,9 @@ from lesson.show import (
 from lesson_runner import LANGUAGES
 from lesson_runner.judge import report
 from lesson_runner.judge.rewrite import update_page
-from lesson_runner.judge.verdict import Result
 from lesson_runner.page.episode import Episode
 from lesson_runner.page.lesson import Lesson, find_lesson
-from lesson_runner.page.places import SUFFIXES, LessonError
+from lesson_runner.page.places import LessonError
 from lesson_runner.run.fork_server import start_early
 from lesson_runner.run.happened import Limits
 from lesson_runner.verify import RESPONSES, Checked, Verification, not_executed, parts
@@ -65,28 +65,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--block-timeout",
         type=number_from(1),
+        default=Limits.seconds,
         metavar="SECONDS",
-        help=f"time limit of each block (default: {Limits.seconds}, with --live {LIVE_SECONDS})",
+        help="time limit of each block (default: %(default)s)",
     )
-    live = parser.add_argument_group("on your own proxy")
-    live.add_argument(
-        "--live",
-        action="store_true",
-        help="run on the proxy of LITELLM_BASE_URL with the key in LITELLM_API_KEY, as "
-        "`lesson live` does; the following options are for this",
-    )
-    add_live_arguments(live)
 
 
 def run(options: argparse.Namespace) -> int:
-    if options.live:
-        return run_live(options)
-    for name, default in LIVE_DEFAULTS.items():
-        if getattr(options, name) != default:
-            raise LessonError(
-                f"--{name.replace('_', '-')} is for --live: add it, or leave both out"
-            )
-    options.block_timeout = options.block_timeout or Limits.seconds
     if options.parse_only and (options.update or options.watch):
         other = "--update" if options.update else "--watch"
         raise LessonError(f"--parse-only runs nothing, {other} needs what happened: give one")
@@ -119,16 +104,6 @@ def run(options: argparse.Namespace) -> int:
     return 0 if outcome.is_well else 1
 
 
-def run_live(options: argparse.Namespace) -> int:
-    for name in ("parse_only", "update", "watch"):
-        if getattr(options, name):
-            raise LessonError(f"--live and --{name.replace('_', '-')}: give one")
-    from lesson import live  # which brings what no other check needs
-
-    options.block_timeout = options.block_timeout or LIVE_SECONDS
-    return live.run(options)
-
-
 def read(
     lesson: Lesson,
     pages: Iterable[Path],
@@ -155,16 +130,6 @@ def finish(
     if options.json:
         write_json(options.json, outcome)
     summarize(console, outcome, episodes.values())
-
-
-def left_out(
-    episodes: Iterable[Episode], languages: Iterable[str], reason: str
-) -> Iterator[Result]:
-    """The blocks that the call itself says not to run."""
-    for episode in episodes:
-        for block in episode.blocks:
-            if block.role in ("run", "response") and block.language in languages:
-                yield Result(block, "not run", reason)
 
 
 def check(
@@ -202,14 +167,6 @@ def check(
             outcome.checked += found
 
 
-def not_reached(episode: Episode, part: str, why: str) -> Checked:
-    """The results of a page that the run stopped before."""
-    blocks = episode.responses if part == RESPONSES else episode.to_run(part)
-    reason = f"not reached: {why}"
-    results = tuple(Result(block, "not run", reason) for block in blocks)
-    return Checked(episode, part, results, missing=reason)
-
-
 def watch(
     options: argparse.Namespace,
     lesson: Lesson,
@@ -245,14 +202,6 @@ def when_saved(pages: Iterable[Path]) -> dict[Path, int]:
     return {page: page.stat().st_mtime_ns for page in pages if page.exists()}
 
 
-def require(checked: Checked, options: argparse.Namespace) -> Checked:
-    """A kernel that is missing is a failure where its language is required."""
-    if not checked.missing or checked.language not in options.require_languages:
-        return checked
-    first, *rest = checked.results
-    return replace(checked, results=(replace(first, outcome="failed"), *rest))
-
-
 def updated(lesson: Lesson, page: Path, of_page: list[Checked], console: Console) -> list[Checked]:
     """Write the page; the same executions, held against what it says now."""
     now: list[Checked] = []
@@ -270,14 +219,6 @@ def updated(lesson: Lesson, page: Path, of_page: list[Checked], console: Console
         own = tuple(r for r in update.results if r.block.language == language)
         now.append(replace(checked, episode=episode, results=own))
     return now
-
-
-def refuse_to_overwrite(file: Path) -> None:
-    """`lesson check --json PAGE` would replace the page by its report."""
-    if file.suffix in SUFFIXES or file.is_dir():
-        raise LessonError(f"--json writes its report into {file}: name another file for it")
-    if not file.absolute().parent.is_dir():
-        raise LessonError(f"--json: no folder {file.absolute().parent}")
 
 
 def write_json(file: Path, outcome: Outcome) -> None:

@@ -18,7 +18,6 @@ from rich.console import Console
 
 from lesson import doctor
 from lesson.bill import Call, Prices, prices_of_groups, prices_of_models
-from lesson.check import not_reached, refuse_to_overwrite, require
 from lesson.live_report import Live, say, tell_estimate, tell_plan, tell_report, write_json
 from lesson.options import (
     LIVE_SECONDS,
@@ -27,9 +26,18 @@ from lesson.options import (
     number_from,
     root_of,
 )
-from lesson.show import Outcome, console_of_the_call, progress, tell, tell_checked
+from lesson.show import (
+    Outcome,
+    console_of_the_call,
+    left_out,
+    not_reached,
+    progress,
+    refuse_to_overwrite,
+    require,
+    tell,
+    tell_checked,
+)
 from lesson_runner import LANGUAGES
-from lesson_runner.judge.verdict import Result
 from lesson_runner.page.episode import Block, Episode
 from lesson_runner.page.lesson import Lesson, find_lesson
 from lesson_runner.page.places import LessonError
@@ -186,11 +194,7 @@ def read(
         outcome.problems += episode.problems
         outcome.others += not_executed(episode)
         others = [name for name in LANGUAGES if name not in options.language]
-        outcome.others += [
-            Result(block, "not run", "left out by --language")
-            for block in episode.blocks
-            if block.role == "run" and block.language in others
-        ]
+        outcome.others += left_out([episode], others, "left out by --language")
         work += [(episode, part) for part in parts(episode, options.language)]
     for problem in outcome.problems:
         tell(console, str(problem), problem.path, problem.line, problem.message)

@@ -11,14 +11,6 @@ from lesson_runner.page.places import LessonError, find_root
 LIVE_SECONDS = 300
 """Time limit of a block on a real proxy, whose models take their time."""
 
-LIVE_DEFAULTS: dict[str, object] = {
-    "model": [],
-    "max_cost": None,
-    "learners": 30,
-    "jobs": 1,
-    "yes": False,
-}
-
 
 def languages(text: str) -> tuple[str, ...]:
     """`python,R` → ("python", "r")."""
@@ -90,7 +82,7 @@ def stand_in(text: str) -> tuple[str, str]:
 
 
 def add_live_arguments(parser: argparse._ActionsContainer) -> None:
-    """What a run against a real proxy may be told: `lesson live`, `lesson check --live`."""
+    """What a run against a real proxy may be told."""
     parser.add_argument(
         "--model",
         type=stand_in,
@@ -114,4 +106,4 @@ def add_live_arguments(parser: argparse._ActionsContainer) -> None:
         help="how many pages run at a time (%(default)s)",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask before it starts")
-    parser.set_defaults(**LIVE_DEFAULTS)
+    parser.set_defaults(model=[], max_cost=None, learners=30, jobs=1, yes=False)

@@ -1,8 +1,10 @@
 """What `lesson check` prints: a line per page and language, failures, and the table at the end."""
 
+import argparse
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
@@ -13,6 +15,7 @@ from lesson_runner import LANGUAGES
 from lesson_runner.judge import report
 from lesson_runner.judge.verdict import Result
 from lesson_runner.page.episode import Episode, Problem
+from lesson_runner.page.places import SUFFIXES, LessonError
 from lesson_runner.verify import RESPONSES, Checked
 
 
@@ -133,3 +136,37 @@ def name_of(result: Result) -> str:
     if result.block.role == "response":
         return RESPONSES
     return result.block.language if result.block.language in LANGUAGES else "data"
+
+
+def left_out(
+    episodes: Iterable[Episode], languages: Iterable[str], reason: str
+) -> Iterator[Result]:
+    """The blocks that the call itself says not to run."""
+    for episode in episodes:
+        for block in episode.blocks:
+            if block.role in ("run", "response") and block.language in languages:
+                yield Result(block, "not run", reason)
+
+
+def not_reached(episode: Episode, part: str, why: str) -> Checked:
+    """The results of a page that the run stopped before."""
+    blocks = episode.responses if part == RESPONSES else episode.to_run(part)
+    reason = f"not reached: {why}"
+    results = tuple(Result(block, "not run", reason) for block in blocks)
+    return Checked(episode, part, results, missing=reason)
+
+
+def require(checked: Checked, options: argparse.Namespace) -> Checked:
+    """A kernel that is missing is a failure where its language is required."""
+    if not checked.missing or checked.language not in options.require_languages:
+        return checked
+    first, *rest = checked.results
+    return replace(checked, results=(replace(first, outcome="failed"), *rest))
+
+
+def refuse_to_overwrite(file: Path) -> None:
+    """`lesson check --json PAGE` would replace the page by its report."""
+    if file.suffix in SUFFIXES or file.is_dir():
+        raise LessonError(f"--json writes its report into {file}: name another file for it")
+    if not file.absolute().parent.is_dir():
+        raise LessonError(f"--json: no folder {file.absolute().parent}")

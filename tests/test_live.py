@@ -110,7 +110,7 @@ def test_the_lesson_runs_on_another_proxy_with_a_learners_key(
     pages = [str(ROOT / name) for name in names]
     options = ["--language", "python", "--yes", "--json", str(report), *STAND_INS]
 
-    assert main(["check", "--live", *pages, *options]) == 0
+    assert main(["live", *pages, *options]) == 0
 
     said = capsys.readouterr().out
     found = json.loads(report.read_text(encoding="utf-8"))
@@ -260,9 +260,7 @@ def test_models_that_the_proxy_lacks_are_named_once(
     ("options", "message"),
     [
         (["live", "--model", "gpt-4=no-such"], "the proxy has no no-such. It has: their-chat"),
-        (["check", "--max-cost", "1"], "--max-cost is for --live"),
-        (["check", "--live", "--update"], "--live and --update: give one"),
-        (["check", "--live", "--parse-only"], "--live and --parse-only: give one"),
+        (["live", "--json", "report.md"], "--json writes its report into report.md: name another"),
     ],
 )
 def test_a_call_that_cannot_be_carried_out_says_why(

@@ -14,10 +14,6 @@ FORBIDDEN = {
     "lesson_runner": ["lesson", "mock_proxy"],
     "mock_proxy": ["lesson", "lesson_runner"],
 }
-EXCEPTIONS = {
-    ("lesson_runner.run.blocks", "lesson_runner.export.notebook"),  # until run/notebook.py
-    ("lesson.live", "lesson.check"),  # until `check --live` is gone
-}
 
 
 def within(module: str, package: str) -> bool:
@@ -51,13 +47,12 @@ def wrong(graph: dict[str, set[str]]) -> list[tuple[str, str]]:
         for package, forbidden in FORBIDDEN.items()
         for target in targets
         if within(module, package) and any(within(target, name) for name in forbidden)
-        if (module, target) not in EXCEPTIONS
     ]
 
 
 def in_circles(graph: dict[str, set[str]]) -> set[str]:
     """Modules left when those that import nothing more, and are imported by none, are taken off."""
-    left = {m: {t for t in ts if (m, t) not in EXCEPTIONS} & set(graph) for m, ts in graph.items()}
+    left = {m: ts & set(graph) for m, ts in graph.items()}
     while done := {m for m in left if not left[m]} or set(left) - set().union(*left.values()):
         left = {m: ts - done for m, ts in left.items() if m not in done}
     return set(left)
