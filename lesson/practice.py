@@ -24,7 +24,7 @@ def practice_environment(preferred_port: int = 0) -> Iterator[EnvironmentFor]:
 
     A master key that the caller's environment holds is not read: it belongs to another proxy.
     """
-    from mock_proxy.server import running
+    from mock_proxy import running
 
     with contextlib.ExitStack() as stack:
         try:
