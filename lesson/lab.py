@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lesson_runner.page.places import LessonError
-from mock_proxy.server import addresses, is_loopback
+from mock_proxy import addresses, is_loopback
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp

@@ -43,7 +43,7 @@ from lesson_runner.page.lesson import Lesson, find_lesson
 from lesson_runner.page.places import LessonError
 from lesson_runner.run.happened import Limits
 from lesson_runner.verify import Checked, Verification, not_executed, parts
-from mock_proxy.server import running
+from mock_proxy import running
 
 if TYPE_CHECKING:  # httpx is not for the other commands
     from lesson.relay import Relay

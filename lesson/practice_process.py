@@ -15,7 +15,7 @@ if __name__ == "__main__":
 
 
 def main(preferred_port: int) -> None:
-    from mock_proxy.server import running
+    from mock_proxy import running
 
     with contextlib.ExitStack() as stack:
         try:

@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 
 from lesson.options import number_from
 from lesson_runner.page.places import LessonError
-from mock_proxy import config, server
+from mock_proxy import config
+from mock_proxy.server import server
 
 if TYPE_CHECKING:
-    from mock_proxy.upstream import Source
+    from mock_proxy.upstream.upstream import Source
 
 EXAMPLE = "lesson proxy --port 4000"
 
@@ -102,8 +103,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def serve_from_source(options: argparse.Namespace, loaded: config.ProxyConfig) -> int:
-    from mock_proxy import upstream  # brings httpx
-    from mock_proxy.recording import RecordingError
+    from mock_proxy.upstream import upstream  # brings httpx
+    from mock_proxy.upstream.recording import RecordingError
 
     with contextlib.ExitStack() as stack:
         names = dict(options.upstream_model)

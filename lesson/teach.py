@@ -21,7 +21,7 @@ from lesson import doctor, lab, notebooks
 from lesson.options import languages, number_from, root_of
 from lesson_runner.page.places import LessonError
 from lesson_runner.run.kernels import find_kernel
-from mock_proxy.server import addresses, is_loopback, running
+from mock_proxy import addresses, is_loopback, running
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp

@@ -1,1 +1,22 @@
-"""A practice proxy that answers on the wire as LiteLLM 1.106.2 does, by small readable rules."""
+"""A practice proxy that answers on the wire as LiteLLM 1.106.2 does, by small readable rules.
+
+What other packages use stands here. It is imported when it is asked for: FastAPI takes its time.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .config import load
+    from .server.server import RunningProxy, addresses, is_loopback, running
+
+__all__ = ["RunningProxy", "addresses", "is_loopback", "load", "running"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(".config" if name == "load" else ".server.server", __name__)
+    return getattr(module, name)

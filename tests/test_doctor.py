@@ -10,8 +10,7 @@ import pytest
 
 from lesson import doctor
 from lesson.main import main
-from mock_proxy.config import load
-from mock_proxy.server import RunningProxy, running
+from mock_proxy import RunningProxy, load, running
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from lesson.main import main
-from mock_proxy.server import RunningProxy, running
+from mock_proxy import RunningProxy, running
 
 Run = Callable[..., int]
 

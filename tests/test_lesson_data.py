@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from mock_proxy.server import running
+from mock_proxy import running
 
 EPISODES = Path(__file__).resolve().parents[1] / "episodes"
 DATA = EPISODES / "data"

@@ -11,8 +11,7 @@ import pytest
 
 from lesson.main import main
 from lesson_runner.page.lesson import Lesson
-from mock_proxy.config import load
-from mock_proxy.server import RunningProxy, running
+from mock_proxy import RunningProxy, load, running
 
 ROOT = Path(__file__).parents[1]
 

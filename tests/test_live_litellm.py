@@ -18,7 +18,7 @@ import yaml
 
 from lesson.main import main
 from lesson_runner.page.lesson import Lesson
-from mock_proxy.server import running
+from mock_proxy import running
 
 ROOT = Path(__file__).parents[1]
 COMMAND = os.environ.get("LITELLM_COMMAND")

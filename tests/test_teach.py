@@ -25,7 +25,7 @@ import websocket
 from lesson import lab, teach
 from lesson.main import main
 from lesson_runner.run.kernels import find_kernel
-from mock_proxy.server import RunningProxy, running
+from mock_proxy import RunningProxy, running
 
 ROOT = Path(__file__).resolve().parents[1]
 

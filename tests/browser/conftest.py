@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from mock_proxy.server import RunningProxy, running
+from mock_proxy import RunningProxy, running
 
 if TYPE_CHECKING:
     from chromium import Browser, Page

@@ -7,7 +7,7 @@ import json
 import pytest
 from chromium import Locator, Page, expect, violations
 
-from mock_proxy.server import RunningProxy
+from mock_proxy import RunningProxy
 
 OURS = ".renderedMarkdown"
 """The texts of the proxy's description. The rest of the page is not ours: its frame comes from

@@ -19,9 +19,10 @@ import pytest
 import requests
 from proxy_client import Client
 
-from mock_proxy import classroom, server, watch
-from mock_proxy.classroom import Asked, Classroom, Record, State, state_of
-from mock_proxy.server import RunningProxy, running
+from mock_proxy.classroom import classroom, watch
+from mock_proxy.classroom.classroom import Asked, Classroom, Record, State, state_of
+from mock_proxy.server import server
+from mock_proxy.server.server import RunningProxy, running
 
 HTML = Path(classroom.__file__).with_name("classroom.html").read_text(encoding="utf-8")
 WRONG_KEY = "sk-wrong-0123456789abcdef"

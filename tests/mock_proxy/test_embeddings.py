@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from mock_proxy import vectors
+from mock_proxy.answers import vectors
 
 MODEL = "text-embedding-ada-002"
 

@@ -7,7 +7,7 @@ import re
 import jsonschema
 import pytest
 
-from mock_proxy import patterns, schemas
+from mock_proxy.answers import patterns, schemas
 
 TITLE = "Solar panels on school roofs in Utrecht, 2019"
 LABELS = ["health", "climate", "energy", "none"]

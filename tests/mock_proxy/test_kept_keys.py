@@ -10,11 +10,11 @@ import requests
 from proxy_client import Client
 from test_starting import free_port
 
-from mock_proxy import keys
-from mock_proxy.state import State, StateError
+from mock_proxy.keys import keys
+from mock_proxy.keys.state import State, StateError
 
 COMMAND = (
-    "import pathlib, sys; from mock_proxy import config, server;"
+    "import pathlib, sys; from mock_proxy import config; from mock_proxy.server import server;"
     "sys.exit(server.serve(config.load(config.PRACTICE_CONFIG), '127.0.0.1',"
     " int(sys.argv[1]), pathlib.Path(sys.argv[2])))"
 )

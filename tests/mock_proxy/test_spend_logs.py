@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from proxy_client import Client
 
-from mock_proxy import keys
+from mock_proxy.keys import keys
 
 
 def test_calls_are_told_newest_first_with_their_cost(client):

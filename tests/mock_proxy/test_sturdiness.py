@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 from proxy_client import Client
 
-from mock_proxy import server
-from mock_proxy.middleware import LARGEST_BODY_MB
+from mock_proxy.server import server
+from mock_proxy.server.middleware import LARGEST_BODY_MB
 
 ROUTES = [
     "/chat/completions",

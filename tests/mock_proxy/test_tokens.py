@@ -2,7 +2,7 @@
 
 import pytest
 
-from mock_proxy import tokens
+from mock_proxy.litellm import tokens
 
 # Counts by tiktoken 0.14 with cl100k_base.
 COUNTED = {

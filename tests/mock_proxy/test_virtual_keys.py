@@ -6,9 +6,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from proxy_client import Client
 
-from mock_proxy import keys
 from mock_proxy.config import PRACTICE_CONFIG, ProxyConfig, load
-from mock_proxy.server import running
+from mock_proxy.keys import keys
+from mock_proxy.server.server import running
 
 
 @pytest.fixture

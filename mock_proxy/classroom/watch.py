@@ -19,8 +19,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import wire
-from .auth import ASKED_MODEL, sent_key
+from ..litellm import wire
+from ..routes.auth import ASKED_MODEL, sent_key
 from .classroom import Asked, Classroom, shown
 
 PAGE, EVENTS = "/classroom", "/classroom/events"

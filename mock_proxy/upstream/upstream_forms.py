@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import provider, tokens, wire
-from .calls import DEFAULT_TIMEOUT, Call, Choice, Reply, most_tokens
-from .wire import ProxyError
+from ..call import DEFAULT_TIMEOUT, Call, Choice, Reply, most_tokens
+from ..litellm import provider, tokens, wire
+from ..litellm.wire import ProxyError
 
 CHAT, EMBEDDINGS = "/chat/completions", "/embeddings"
 

@@ -15,11 +15,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from . import keys, spend, wire
+from ..call import Proxy
+from ..keys import keys
+from ..keys.keys import Key
+from ..litellm import wire
+from ..litellm.wire import JSON, Detail, ProxyError
+from . import spend
 from .auth import Caller
-from .calls import Proxy
-from .keys import Key
-from .wire import JSON, Detail, ProxyError
 
 
 class KeySettings(BaseModel):

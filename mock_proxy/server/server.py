@@ -22,14 +22,15 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from . import keys, watch
+from ..classroom import watch
+from ..classroom.classroom import Classroom
+from ..config import PRACTICE_KEY, ProxyConfig, practice
+from ..keys import keys
+from ..litellm.wire import NoMapping
 from .app import create_app
-from .classroom import Classroom
-from .config import PRACTICE_KEY, ProxyConfig, practice
-from .wire import NoMapping
 
 if TYPE_CHECKING:  # httpx is not for those who relay nothing
-    from .relay import Relay
+    from ..upstream.relay import Relay
 
 GRACE = 1.0
 """Seconds that answers on their way have when the proxy in the foreground stops."""
@@ -162,7 +163,7 @@ def serve(
     ``classroom`` adds the page that shows the instructor who is stuck. ``relay`` has answers made
     elsewhere, and ``answers_from`` says in words where.
     """
-    from .state import State, StateError  # SQLite is not for those who keep no keys
+    from ..keys.state import State, StateError  # SQLite is not for those who keep no keys
 
     with contextlib.ExitStack() as stack:
         try:

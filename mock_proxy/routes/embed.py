@@ -8,9 +8,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from . import tokens, vectors, wire
+from ..answers import vectors
+from ..call import Call, Proxy, Reply, Route, answering
+from ..litellm import tokens, wire
 from .auth import Caller
-from .calls import Call, Proxy, Reply, Route, answering
 from .chat import whole
 
 ROUTE = Route("/embeddings", needs=("input",), names_version=True)

@@ -10,10 +10,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from . import schemas, wire
-from .config import Model
-from .keys import Key
-from .wire import ProxyError
+from ..answers import schemas
+from ..config import Model
+from ..keys.keys import Key
+from ..litellm import wire
+from ..litellm.wire import ProxyError
 
 WITHOUT_RESPONSE_FORMAT = ("gpt-4", "gpt-3.5-turbo-16k", "gpt-4-0613", "gpt-4-32k")
 """Targets (without ``openai/``) for which LiteLLM refuses ``response_format``."""

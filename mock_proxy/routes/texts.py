@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from . import failures, tokens, wire
+from ..call import Call, Choice, Proxy, Reply, Route, answering, make_reply
+from ..litellm import tokens, wire
+from ..litellm.wire import ProxyError
+from . import failures
 from .auth import Caller
-from .calls import Call, Choice, Proxy, Reply, Route, answering, make_reply
 from .chat import pieces_of, streamed, usage_of, wants_usage, whole
-from .wire import ProxyError
 
 if TYPE_CHECKING:
-    from .relay import Streaming
+    from ..upstream.relay import Streaming
 
 ROUTE = Route("/completions", needs=("prompt",))
 

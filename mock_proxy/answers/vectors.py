@@ -17,7 +17,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from . import labels, tokens
+from ..litellm import tokens
+from . import labels
 
 STEPS = 64
 """How many numbers of the vector one feature changes."""

@@ -7,7 +7,7 @@ import gzip
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .wire import JSON
+from ..litellm.wire import JSON
 
 SECURITY_HEADERS = (
     ("x-frame-options", "DENY"),

@@ -12,9 +12,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from . import keys, wire
-from .config import Model
-from .keys import Key
+from ..config import Model
+from ..keys import keys
+from ..keys.keys import Key
+from ..litellm import wire
 
 REMEMBERED_CALLS = 5_000
 """The latest calls of all keys together; LiteLLM keeps all of them in its database."""

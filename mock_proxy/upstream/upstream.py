@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from . import recording, tokens
-from .config import Model, ProxyConfig
+from ..config import Model, ProxyConfig
+from ..litellm import tokens
+from . import recording
 from .relay import Relay
 
 KEY_VARIABLE = "LITELLM_UPSTREAM_KEY"

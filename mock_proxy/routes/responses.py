@@ -10,9 +10,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from . import tokens, wire
+from ..call import Call, Choice, Proxy, Reply, Route, answering, make_reply
+from ..litellm import tokens, wire
 from .auth import Body, Caller
-from .calls import Call, Choice, Proxy, Reply, Route, answering, make_reply
 from .chat import streamed, whole
 from .failures import at_first
 

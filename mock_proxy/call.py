@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 from starlette.requests import ClientDisconnect, Request
 
-from . import answers, tokens, tools, wire
-from .auth import Caller
+from .answers import rules, tools
 from .config import Model, ProxyConfig
-from .keys import Admission, KeyStore, Meter, OverLimit, now
-from .spend import Entry, SpendLog
-from .wire import ProxyError
+from .keys.keys import Admission, KeyStore, Meter, OverLimit, now
+from .litellm import tokens, wire
+from .litellm.wire import ProxyError
+from .routes.auth import Caller
+from .routes.spend import Entry, SpendLog
 
 if TYPE_CHECKING:  # httpx is not for those who relay nothing
-    from .relay import Relay
+    from .upstream.relay import Relay
 
 CANNED_PROMPT_TOKENS, CANNED_COMPLETION_TOKENS = 10, 20
 """What LiteLLM reports for a canned answer, whatever its length."""
@@ -304,7 +305,7 @@ async def ruled_reply(call: Call) -> Reply:
     different = wanted if varies else min(1, wanted)
     choices = []
     for i in range(different):
-        choices.append(_choice(call, answers.read(body["messages"], first + i), stop))
+        choices.append(_choice(call, rules.read(body["messages"], first + i), stop))
         await asyncio.sleep(0)  # others are not to wait for 128 answers to a long text
     if not varies:
         choices *= wanted
@@ -318,7 +319,7 @@ async def ruled_reply(call: Call) -> Reply:
     return Reply(tuple(choices), tokens.count_messages(body["messages"]), completion)
 
 
-def _choice(call: Call, conversation: answers.Conversation, stop: list[str]) -> Choice:
+def _choice(call: Call, conversation: rules.Conversation, stop: list[str]) -> Choice:
     """One answer: the call of a tool, JSON, or text."""
     body = call.body
     if isinstance(body.get("tools"), list):
@@ -327,12 +328,12 @@ def _choice(call: Call, conversation: answers.Conversation, stop: list[str]) -> 
             return Choice(None, "tool_calls", (made,))
     response_format = body.get("response_format")
     if isinstance(response_format, dict) and response_format.get("type") in JSON_FORMATS:
-        text = answers.formatted(conversation, response_format)
+        text = rules.formatted(conversation, response_format)
         if text is None:
             raise _no_schema(response_format, call.group)
     else:
-        text = answers.answer(conversation)
-    return Choice(*answers.cut(text, most_tokens(call), stop))
+        text = rules.answer(conversation)
+    return Choice(*rules.cut(text, most_tokens(call), stop))
 
 
 JSON_FORMATS = ("json_object", "json_schema")

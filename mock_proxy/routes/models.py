@@ -11,12 +11,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from . import failures, tokens, wire
+from ..call import Proxy
+from ..config import Model
+from ..keys.keys import Key
+from ..litellm import tokens, wire
+from ..litellm.wire import JSON, Detail
+from . import failures
 from .auth import Caller
-from .calls import Proxy
-from .config import Model
-from .keys import Key
-from .wire import JSON, Detail
 
 SHOWN = {
     *("model", "api_base", "api_version", "base_model", "custom_llm_provider", "region_name"),

@@ -16,8 +16,8 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from . import keys
-from .config import Model
+from ..config import Model
+from ..keys import keys
 
 VERSION = "1.106.2"
 

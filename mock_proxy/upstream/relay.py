@@ -21,9 +21,11 @@ import orjson
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from . import embed, provider, wire
-from .calls import Call, Reply
-from .config import Model
+from ..call import Call, Reply
+from ..config import Model
+from ..litellm import provider, wire
+from ..litellm.wire import ProxyError
+from ..routes import embed
 from .upstream_forms import (
     CHAT,
     EMBEDDINGS,
@@ -39,7 +41,6 @@ from .upstream_forms import (
     sent_on,
     timeout_of,
 )
-from .wire import ProxyError
 
 CONNECTING = 10.0
 """Seconds at most until the upstream accepts a connection."""

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 import orjson
 from starlette.requests import Request
 
-from . import wire
-from .keys import Key, KeyStore
+from ..keys.keys import Key, KeyStore
+from ..litellm import wire
 
 KEY_HEADERS = (
     "x-litellm-api-key",

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import orjson
 
-from . import wire
+from ..litellm import wire
 from .relay import NotRecorded
 from .upstream_forms import CHAT, EMBEDDINGS, Request
 

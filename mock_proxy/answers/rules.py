@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from . import labels, schemas, tokens
+from ..litellm import tokens
+from . import labels, schemas
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from . import failures, tokens, wire
+from ..call import Call, Choice, Proxy, Reply, Route, answering, make_reply
+from ..litellm import tokens, wire
+from ..litellm.wire import JSON
+from . import failures
 from .auth import Caller
-from .calls import Call, Choice, Proxy, Reply, Route, answering, make_reply
-from .wire import JSON
 
 if TYPE_CHECKING:
-    from .relay import Streaming
+    from ..upstream.relay import Streaming
 
 CANNED_PIECE = 3
 """Characters in a piece of a canned stream."""

@@ -10,12 +10,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from . import failures, tokens
+from ..call import Call, Choice, Proxy, Reply, Route, answering, make_reply
+from ..litellm import tokens
+from ..litellm.wire import ProxyError
+from . import failures
 from .auth import Body, Caller
-from .calls import Call, Choice, Proxy, Reply, Route, answering, make_reply
 from .chat import streamed, whole
 from .responses import as_chat
-from .wire import ProxyError
 
 ROUTE = Route(
     "anthropic_messages",

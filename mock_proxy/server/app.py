@@ -10,18 +10,20 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from . import admin, chat, describe, embed, messages, models, responses, texts, wire
-from .auth import Caller, enter
-from .calls import Proxy, unless_gone
-from .classroom import Classroom
-from .config import ProxyConfig
-from .keys import KeyStore
+from ..call import Proxy, unless_gone
+from ..classroom.classroom import Classroom
+from ..classroom.watch import add_classroom
+from ..config import ProxyConfig
+from ..keys.keys import KeyStore
+from ..litellm import wire
+from ..litellm.wire import JSON, Detail, ProxyError
+from ..routes import admin, chat, embed, messages, models, responses, texts
+from ..routes.auth import Caller, enter
+from . import describe
 from .middleware import GZip, RequestSize, SecurityHeaders
-from .watch import add_classroom
-from .wire import JSON, Detail, ProxyError
 
 if TYPE_CHECKING:  # httpx is not for those who relay nothing
-    from .relay import Relay
+    from ..upstream.relay import Relay
 
 Answer = Callable[[Request, Proxy, Caller], Coroutine[Any, Any, Response]]
 

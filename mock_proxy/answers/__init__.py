@@ -1,0 +1,1 @@
+"""Answers made by small readable rules."""

@@ -1,0 +1,1 @@
+"""Who in the class is stuck: the record of requests, and the instructor's page."""

@@ -1,0 +1,1 @@
+"""LiteLLM's own forms: bodies, headers, error texts, tokens and prices."""

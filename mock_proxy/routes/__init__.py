@@ -1,0 +1,1 @@
+"""The proxy's routes: who may enter, and what each answers."""

@@ -1,0 +1,1 @@
+"""The application, its description, and starting and stopping it."""

@@ -1,0 +1,1 @@
+"""Answers of another OpenAI-compatible server, and their recording."""
