@@ -35,10 +35,6 @@ if TYPE_CHECKING:  # httpx is not for those who relay nothing
 GRACE = 1.0
 """Seconds that answers on their way have when the proxy in the foreground stops."""
 
-SLOWEST_CLIENT = 60.0
-"""Seconds for a whole request to arrive, and to read on in an answer that waits for its reader.
-A client that is slower loses its connection."""
-
 LARGEST_HEAD = 1024 * 1024
 """Bytes of a request's first line and headers; and of small requests sent at once."""
 
@@ -299,15 +295,10 @@ def _settings(
 
 
 class _Protocol(HttpToolsProtocol):
-    """Uvicorn's, with limits: its own limits slow clients between requests only, and no head."""
+    """Uvicorn's, with a limit: its own parser takes a head of any length."""
 
-    _waiting: asyncio.TimerHandle | None = None
     _head: int | None = 0
     """Bytes that the next request's head has so far; None while its body is awaited."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._wait()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -317,39 +308,13 @@ class _Protocol(HttpToolsProtocol):
                 self.transport.write(TOO_LARGE_HEAD)
                 self.transport.close()
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._wait()
-
     def on_headers_complete(self) -> None:
         self._head = None
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._head = 0
-        self._wait_no_more()
         super().on_message_complete()
-
-    def pause_writing(self) -> None:
-        super().pause_writing()  # the client does not read
-        self._wait()
-
-    def resume_writing(self) -> None:
-        self._wait_no_more()
-        super().resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._wait_no_more()
-        super().connection_lost(exc)
-
-    def _wait(self) -> None:
-        """Give the client its time, and then up."""
-        self._wait_no_more()
-        self._waiting = self.loop.call_later(SLOWEST_CLIENT, self.transport.abort)
-
-    def _wait_no_more(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -46,7 +46,7 @@ def test_a_failing_line_in_the_middle_fails_the_block_at_its_line(made_lesson: M
         """,
         "bash",
     )
-    assert outcomes(checked) == [(1, "failed"), (6, "not run")]
+    assert outcomes(checked) == [(1, "failed"), (6, "passed")]
     assert checked.failed[0].place == "episodes/page.md:3"
     assert checked.failed[0].reason == "exit status 1"
     assert checked.failed[0].execution is not None

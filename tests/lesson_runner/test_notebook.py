@@ -518,7 +518,8 @@ FENCES = st.sampled_from(list(INFOS)).flatmap(
         st.sampled_from("`~"),
         st.integers(0, 2),
         st.sampled_from(["", "  ", "   ", "- ", "1. ", "> ", "> - ", "* > ", "- 1. "]),
-        st.lists(st.sampled_from(LINES), max_size=5),
+        # A block without code is a problem of its page.
+        st.lists(st.sampled_from(LINES), max_size=5).filter(lambda x: any(map(str.strip, x))),
     )
 )
 TEXTS = st.lists(st.sampled_from(TEXT_LINES), min_size=1, max_size=3)

@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lesson_runner.judge.rewrite import new_texts, update_page, with_fences
@@ -144,6 +144,7 @@ LINES = [
     st.lists(st.sampled_from(LINES), max_size=4).map(lambda lines: normal("\n".join(lines))),
 )
 def test_what_is_written_is_what_is_read(before: str, marker: str, ending: str, new: str) -> None:
+    assume(new.strip() != "...")  # which a page may not show
     margin = re.sub(r"[^>\s]", " ", before)
     page = ["Text.", "", f"{before}{marker}r", f"{margin}1", f"{margin}{marker}"]
     page += [f"{margin}{marker}output", f"{margin}old", f"{margin}{marker}", "", "Text.", ""]

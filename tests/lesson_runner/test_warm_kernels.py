@@ -175,7 +175,7 @@ def test_a_client_that_vanishes_harms_no_other(
         with Path(os.devnull).open("w") as log:
             program = [sys.executable, "-c", ""]
             process = ForkedProcess(
-                warm.socket_path, program, {"LESSON_PAGE": ""}, "/", log.fileno()
+                warm.socket_path, program, {"LESSON_PAGE": ""}, "/", [log.fileno()]
             )
         assert process.pid > 0
         process.wait()

@@ -28,6 +28,7 @@ from ipykernel.compiler import XCachingCompiler
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.zmqshell import ZMQInteractiveShell
+from IPython.utils import process
 from IPython.utils.text import LSString, SList
 from traitlets import Type
 
@@ -109,9 +110,15 @@ class PageShell(ZMQInteractiveShell):
 
     def system(self, cmd: str) -> None:
         """`!command` fails where the command, or a part of its pipe, does."""
+        if cmd.rstrip().endswith("&"):
+            raise OSError("Background processes not supported.")  # IPython's own words
+        # Expanded before it is quoted: IPython leaves a `$name` in single quotes alone.
+        command = self.var_expand(cmd, depth=1)
         with pipes_may_break():
-            super().system_piped(shlex.join([*STRICT, cmd]) if STRICT else cmd)
-        check_status(self.user_ns.get("_exit_code") or 0, cmd)
+            run = process.system  # type: ignore[attr-defined]
+            status = run(shlex.join([*STRICT, command]) if STRICT else command)
+        self.user_ns["_exit_code"] = status
+        check_status(status or 0, command)
 
     def getoutput(self, cmd: str, split: bool = True, depth: int = 0) -> SList | LSString:
         """`lines = !command` fails where the command does."""
