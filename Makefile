@@ -29,7 +29,7 @@ notebooks: $(INSTALLED)
 
 ## Everything that continuous integration checks. More options: make test PYTEST_ARGS="-x -k mock"
 test: $(INSTALLED)-for-tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 
 ## The same requests to the mock proxy and to a real LiteLLM, and the client libraries people use.
 contract: contract-environment
