@@ -1,4 +1,4 @@
-"""What the classroom's page costs: 300 learners at 5 requests a second together, and a full load.
+"""The cost of the classroom's page: 300 learners at 5 requests a second together, and a full load.
 
     .venv/bin/python benchmarks/classroom.py
 
@@ -83,7 +83,7 @@ async def answer_to(port: int, message: bytes) -> float:
 
 
 async def classroom(port: int, messages: Iterator[bytes], seconds: float) -> list[float]:
-    """Requests at their times, whatever the answers take."""
+    """Send requests at their times, however long the answers take."""
     began, tasks = time.perf_counter(), []
     for number in range(round(seconds * RATE)):
         await asyncio.sleep(began + number / RATE - time.perf_counter())

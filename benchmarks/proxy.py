@@ -44,7 +44,7 @@ LOADS: list[tuple[str, str, dict[str, object] | None, int]] = [
     ("streams", "/chat/completions", {**CHAT, "stream": True}, 64),
     ("models", "/models", None, 8),
 ]
-"""What is asked, and at how many connections."""
+"""The requests, and over how many connections."""
 
 
 # --- the load ---------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ def is_whole(answer: bytes) -> bool:
 
 @dataclass(frozen=True)
 class Load:
-    """What a server bore: requests per second, and milliseconds for an answer."""
+    """The load a server took: requests per second, and milliseconds for an answer."""
 
     rate: float
     p50: float

@@ -39,7 +39,7 @@ Prices = Mapping[str, Price]
 
 @dataclass(frozen=True)
 class Bill:
-    """What some calls came to. `told` USD are the proxy's own figures; `priced` are tokens times
+    """The total of some calls. `told` USD are the proxy's own figures; `priced` are tokens times
     prices, where it named no cost; `unknown` answers have neither."""
 
     requests: int
@@ -82,7 +82,7 @@ def grouped(calls: Iterable[Call], key: Callable[[Call], str]) -> dict[str, list
 
 
 def of_one_learner(calls: Iterable[Call], prices: Prices, models: Mapping[str, str]) -> float:
-    """USD for whoever runs every block once: in Python or in R, whichever costs more."""
+    """USD for running every block once, in Python or in R, whichever costs more."""
     parts = grouped(calls, lambda call: call.part)
     costs = {part: bill(some, prices, models).usd for part, some in parts.items()}
     return max(costs.get("python", 0.0), costs.get("r", 0.0)) + costs.get("bash", 0.0)

@@ -41,7 +41,7 @@ class Finding:
 
 
 NO_ANSWER = (OSError, ValueError, http.client.HTTPException)
-"""What urllib raises where nothing answers in HTTP, or where an address is none."""
+"""The errors urllib raises when nothing answers in HTTP, or the address is not a URL."""
 
 
 class Refused(Exception):

@@ -198,7 +198,7 @@ def zipped(top: str, files: Mapping[str, bytes]) -> bytes:
 
 
 def name_of(lesson: Lesson) -> str:
-    """What the lesson's ZIP files are called: the last part of its address, `source`."""
+    """The name of the lesson's ZIP files: the last part of its address, `source`."""
     try:
         config = yaml.safe_load((lesson.root / "config.yaml").read_text(encoding="utf-8"))
         source = str(config["source"]).rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")

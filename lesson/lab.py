@@ -1,6 +1,6 @@
 """JupyterLab in this process, for a class: what its kernels and terminals see, and how it ends.
 
-It runs in this process so that it ends with it, whatever ends that.
+It runs in this process, so it ends when this process does, even by a kill.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def require_address(host: str, port: int | None) -> None:
 
 def set_environment(url: str, key: str, private: Path) -> None:
     """For all that this process starts. `private` is a folder that nobody else can read."""
-    # The master key makes keys, and whoever prints the environment in class would show it.
+    # The master key makes keys, and printing the environment in class would show it.
     os.environ.pop("LITELLM_MASTER_KEY", None)
     os.environ.update({"LITELLM_BASE_URL": url, "LITELLM_API_KEY": key})
     # Terminals find `lesson` and `python`, also where the virtual environment is not switched on.
@@ -113,7 +113,7 @@ def own_renviron(environment: Mapping[str, str], private: Path) -> dict[str, str
 
 
 def without_announcements(environment: Mapping[str, str], private: Path) -> dict[str, str]:
-    """No question whether news are wanted, no look for updates; the user's settings hold."""
+    """Do not ask about news or look for updates; the user's other settings apply."""
     file = private / "labconfig" / "page_config.json"
     file.parent.mkdir()
     file.write_text(
@@ -158,7 +158,7 @@ def jupyterlab(folder: Path, host: str, port: int | None, has_browser: bool) -> 
 
 
 def stop_when_told(app: ServerApp) -> None:
-    """By Ctrl-C, a signal to end, or a closed terminal; JupyterLab's own menu can do so, too."""
+    """By Ctrl-C, a signal to end, or a closed terminal; so does JupyterLab's own menu."""
     stopping = False
 
     def stop(*_: object) -> None:

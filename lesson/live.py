@@ -136,7 +136,7 @@ class Proxy:
             ) from None
 
     def prices(self) -> Prices:
-        """What the proxy tells of its prices; empty if nothing."""
+        """The prices that the proxy publishes; empty if it publishes none."""
         for path, read in (
             ("/model_group/info", prices_of_groups),
             ("/model/info", prices_of_models),

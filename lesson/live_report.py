@@ -1,4 +1,4 @@
-"""What `lesson live` says: what it will do, what that is likely to cost, and what came of it."""
+"""The output of `lesson live`: the plan, its likely cost, and the result."""
 
 import json
 from collections.abc import Iterable

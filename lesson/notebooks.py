@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def formats(text: str) -> tuple[str, ...]:
-    """`ipynb,rmd` → ("ipynb", "Rmd"); `R` is a format, too."""
+    """`ipynb,rmd` → ("ipynb", "Rmd"); `R` is a format as well."""
     known = {name.lower(): name for name in FORMATS}
     names = [name.strip().lower() for name in text.split(",")]
     if unknown := [name for name in names if name not in known]:

@@ -82,7 +82,7 @@ def stand_in(text: str) -> tuple[str, str]:
 
 
 def add_live_arguments(parser: argparse._ActionsContainer) -> None:
-    """What a run against a real proxy may be told."""
+    """The options of a run against a real proxy."""
     parser.add_argument(
         "--model",
         type=stand_in,

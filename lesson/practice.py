@@ -24,7 +24,7 @@ PROGRAM = Path(__file__).with_name("practice_process.py")
 
 
 class PracticeProxy:
-    """The process. It ends with this one, whatever ends that."""
+    """The process. It ends when this one does, even if this one is killed."""
 
     def __init__(self, preferred_port: int = 0) -> None:
         self.process = subprocess.Popen(
@@ -81,7 +81,7 @@ def practice_environment(preferred_port: int = 0) -> Iterator[EnvironmentFor]:
 
     The preferred port is taken if it is free: outputs then show an address that people know.
 
-    Whoever practises alone holds the practice proxy's master key, and may make further keys;
+    Somebody who practises alone holds the practice proxy's master key and can make more keys;
     so may the notebooks' keys.
 
     A master key that the caller's environment holds is not read: it belongs to another proxy.

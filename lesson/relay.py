@@ -58,7 +58,7 @@ LISTS = ("/models", "/model_group/info", "/model/info")
 
 @dataclass
 class Relay:
-    """What is passed on and how, and what was counted. `url` is what lesson code gets.
+    """How requests are passed on, and what was counted. `url` is the address lesson code gets.
 
     `models` names what stands in for a model of the lesson. `waits` are the seconds of each wait
     after a 429, `slowed` those of all requests that waited so that there was none.
@@ -165,7 +165,7 @@ class Relay:
             self.requests_a_minute = int(limit)
 
     def _stand_in(self, request: Request) -> str:
-        """The stand-in that a request came with, in whatever header."""
+        """The stand-in that a request came with, in any of the headers clients use."""
         values = request.headers.values()
         return next((key for key in self._parts if any(key in value for value in values)), "")
 
@@ -207,7 +207,7 @@ class Relay:
 
     def _headers_back(self, response: httpx.Response, stand_in: str) -> list[tuple[bytes, bytes]]:
         drop = set(OF_A_CONNECTION)
-        if "content-encoding" in response.headers:  # whatever was asked for: httpx unpacks it
+        if "content-encoding" in response.headers:  # even if nobody asked for it: httpx unpacks it
             drop.add("content-encoding")
         kept = []
         for name, value in response.headers.raw:
@@ -234,7 +234,7 @@ class Relay:
                 yield piece
         except httpx.HTTPError as error:
             self.lost.append(type(error).__name__)
-            raise ClientDisconnect from None  # so that the stream ends here, too, incomplete
+            raise ClientDisconnect from None  # so that the stream breaks off here as well
         finally:
             events = bytes(seen).split(b"data: ")
             usage = next((e for e in reversed(events) if b'"usage"' in e), b"")
@@ -382,7 +382,7 @@ def relaying(relay: Relay) -> Iterator[Relay]:
 def application(relay: Relay) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        # Models may think for long; whoever waits here decides how long to wait.
+        # Models can take long to think; the client decides how long it waits.
         timeout = httpx.Timeout(None, connect=10)
         async with httpx.AsyncClient(timeout=timeout, verify=authorities()) as client:
             app.state.client = client

@@ -1,4 +1,4 @@
-"""What `lesson check` prints: a line per page and language, failures, and the table at the end."""
+"""The output of `lesson check`: a line per page and language, failures, the table at the end."""
 
 import argparse
 import os

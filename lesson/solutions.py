@@ -19,9 +19,9 @@ Executions = Mapping[str, tuple[Execution, ...]]
 def outputs_for(
     lesson: Lesson, episodes: Iterable[Episode], languages: Iterable[str]
 ) -> dict[str, Executions | None]:
-    """What happened, for each language; None where there is no kernel for it.
+    """The executions of each language; None where there is no kernel for it.
 
-    An episode with a block that failed is told, and left out.
+    An episode with a failing block is reported and left out.
     """
     console = console_of_the_call()
     keys: set[str] = set()

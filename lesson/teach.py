@@ -44,7 +44,7 @@ class ClassProxy:
     key: str = field(repr=False)
     name: str
     shown_key: str
-    """What the terminal may say of the key."""
+    """The part of the key that the terminal may show."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ from lesson_runner.verify import Verification, not_executed, parts
 
 
 class LessonFailure(Exception):
-    """What is wrong in a page, as the text of the report."""
+    """The problems of a page, as the text of the report."""
 
 
 class PageFile(pytest.File):

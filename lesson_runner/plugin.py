@@ -1,7 +1,7 @@
 """pytest's view of a lesson: options, fixtures, which files are pages, what is said at the end.
 
 `pytest episodes/api-litellm.md` runs a page. Without a path pytest collects pages that lie in the
-content folders of a Workbench lesson; Markdown elsewhere is none of this plugin's business.
+content folders of a Workbench lesson; it leaves Markdown elsewhere alone.
 
 A `conftest.py` may override the fixture `lesson_environment`.
 

@@ -1,9 +1,9 @@
-"""What the plugin and its items share. Light to import, as the plugin has to be."""
+"""Shared by the plugin and its items. Light to import, as the plugin has to be."""
 
 import pytest
 
 NEXT_ITEM = pytest.StashKey["pytest.Item | None"]()
-"""What runs after the present item."""
+"""The item that runs after the present one."""
 
 
 def required_languages(config: pytest.Config) -> list[str]:

@@ -1,6 +1,6 @@
 """Episodes → results, several notebooks at a time inside one process.
 
-Whoever reports in order starts all (or the next few) and then waits for each in turn.
+To report in order, start all of them (or the next few), then wait for each in turn.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Checked:
 
 
 def parts(episode: Episode, languages: tuple[str, ...] = LANGUAGES) -> tuple[str, ...]:
-    """What there is to run on a page: its languages, then `responses`."""
+    """The parts of a page that run: its languages, then `responses`."""
     wanted = tuple(language for language in episode.languages if language in languages)
     return (*wanted, RESPONSES) if episode.responses else wanted
 
@@ -201,7 +201,7 @@ class Verification:
 
 
 def _broken(episode: Episode, part: str, error: Exception) -> Checked:
-    """What the runner itself stumbled over, reported at the first block it concerns."""
+    """An exception of the runner itself, reported at the first block it concerns."""
     blocks = episode.responses if part == RESPONSES else episode.to_run(part)
     reason = f"the runner failed on this page: {type(error).__name__}: {error}"
     detail = "".join(traceback.format_exception(error))

@@ -91,7 +91,7 @@ def problem_record(problem: Problem) -> dict[str, Any]:
 
 
 def numbers(results: Iterable[Result]) -> tuple[int, int, int, int]:
-    """How many blocks ran, how many of their outputs were checked, were shown, were not run."""
+    """Return counts of blocks: run, outputs checked, shown as data, not run."""
     results = tuple(results)
     ran = [result for result in results if result.outcome in ("passed", "failed")]
     checked = sum(len(result.block.shown) for result in ran)

@@ -276,7 +276,7 @@ def _failure(
     name, value = error["ename"], plain(error["evalue"]).strip("\n")
     traceback = plain("\n".join(error.get("traceback", [])))
     if block.language == "python":
-        if name in ("SyntaxError", "IndentationError", "TabError"):  # the place is told by `line`
+        if name in ("SyntaxError", "IndentationError", "TabError"):  # `line` says where
             value = re.sub(r" \([^()]*, line \d+\)$", "", value)
         text = f"{name}: {value}" if value else name
         return Failure(name, text, _python_line(block, traceback))

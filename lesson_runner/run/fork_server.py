@@ -19,8 +19,8 @@ LONGEST_SOCKET_PATH = 100
 """Bytes that every system allows for the path of a socket, with some to spare for its end."""
 
 # What programs need to start and to find their libraries, certificates and locale. Everything
-# else of the caller's environment stays outside, whatever it is called: a list of secrets'
-# names would never be complete.
+# else of the caller's environment stays outside: a list of the names of secrets would never be
+# complete.
 PASSED_ON = {
     *("PATH", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ"),
     *("TMPDIR", "TMP", "TEMP"),
@@ -69,14 +69,14 @@ def fonts_in(folder: Path) -> dict[str, str]:
 
 
 def offline_python() -> dict[str, str]:
-    """What keeps every Python process on this machine: see `inside/offline/sitecustomize.py`."""
+    """Keeps every Python process on this machine: see `inside/offline/sitecustomize.py`."""
     return {"PYTHONPATH": str(INSIDE / "offline")}
 
 
 class WarmParent:
     """The process, and the folder in which it listens and kernels have their files.
 
-    It ends with the runner, whatever ends that, and removes the folder.
+    It ends when the runner does, even if that is killed, and removes the folder.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -211,7 +211,7 @@ def _no_network(folder: Path, base_url: str, gate_port: int) -> dict[str, str]:
 
 
 def messaging() -> zmq.asyncio.Context:
-    """What all kernels of a process talk through."""
+    """The messaging context that all kernels of a process share."""
     context = zmq.asyncio.Context()
     # Clients connect before their kernel listens; by default ZMQ tries again after 100 ms.
     context.setsockopt(zmq.RECONNECT_IVL, 2)
@@ -252,7 +252,7 @@ def kernel_manager(
 
 
 class _OneKernelSpec(KernelSpecManager):
-    """Starts what it is told, whatever kernels Jupyter has on this machine."""
+    """Knows this one kernel and none of those that Jupyter has on this machine."""
 
     def __init__(self, spec: KernelSpec, **options: Any) -> None:
         super().__init__(**options)

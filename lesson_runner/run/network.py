@@ -15,7 +15,7 @@ NOT_ALLOWED = 2
 
 
 class Gate:
-    """`refused` names the hosts that were asked for, in order; whoever reads it may clear it."""
+    """`refused` names the hosts that were asked for, in order; its reader may clear it."""
 
     def __init__(self, port: int) -> None:
         self.port = port

@@ -87,7 +87,7 @@ def _hidden(text: str) -> dict[int, str]:
 
 
 def _as_jupytext(cell: Cell, language: str, hide: dict[int, str]) -> str:
-    """Region marks keep text as one Markdown cell, whatever fences and `:::` it holds."""
+    """Region marks keep text as one Markdown cell, even with fences and `:::` in it."""
     source = cell.source.translate(hide)
     if cell.line is None:
         return f"<!-- #region -->\n{source}\n<!-- #endregion -->"

@@ -102,7 +102,7 @@ class ForkedProcess:
                 self.returncode = struct.unpack("!i", status)[0] if status else -signal.SIGKILL
                 self.connection.close()
         if self.returncode is None and not _runs(self.pid):
-            # Its end is known before the parent, busy with another, has told it.
+            # The process is gone, but the parent has not reported it yet.
             self.returncode = -signal.SIGKILL
             self.connection.close()
         return self.returncode
@@ -136,9 +136,9 @@ def _runs(pid: int) -> bool:
 class PromptClient(AsyncKernelClient):
     """A client that sees at once when its kernel is ready.
 
-    jupyter_client's own waits 200 ms for silence on IOPub. What tells as much is one `idle` for
-    one of our requests: then IOPub is connected. Any of them counts, or else kernels that start
-    under load would never be found ready.
+    jupyter_client's own waits 200 ms for silence on IOPub. An `idle` reply to any of our requests
+    tells us the same, that IOPub is connected. Any of them counts, because kernels that start
+    under load would otherwise never be found ready.
     """
 
     @default("context")
@@ -158,7 +158,7 @@ class PromptClient(AsyncKernelClient):
             patience = min(patience * 1.5, 1.0)
 
     async def _is_ready(self, asked: set[str], patience: float) -> bool:
-        """Ask once more; whether a reply and an `idle` came while there was patience."""
+        """Ask once more; true if a reply and an `idle` arrive within `patience` seconds."""
         asked.add(self.kernel_info())
         try:
             reply = await self.shell_channel.get_msg(timeout=patience)

@@ -96,7 +96,7 @@ def test_what_irkernel_passes_over_fails(made_lesson: MadeLesson) -> None:
         quit()
         ```
         ```error
-        Error: quit() ends the session of whoever runs it
+        Error: quit() ends the session of the person who runs it
         ```
         ```r
         try(stop("caught and printed"))

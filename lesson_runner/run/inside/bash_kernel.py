@@ -26,7 +26,7 @@ from ipykernel.kernelbase import Kernel
 # The control pipe is standard input, so that this works where no other descriptor is inherited.
 # Blocks see an empty standard input. After each block the shell ends both outputs with a mark.
 # The trap is inherited by functions and subshells. A subshell leaves its line in a file, since its
-# variables end with it. Status 141 is SIGPIPE: whoever read the pipe, such as `head`, had enough.
+# variables end with it. Status 141 is SIGPIPE: the reader of the pipe, such as `head`, had enough.
 DRIVER = r"""
 exec 3<&0 </dev/null 5>&1 6>&2
 trap : INT

@@ -1,6 +1,6 @@
 """A network of its own for this process and its children, with nothing in it but 127.0.0.1.
 
-A network namespace of Linux: no program can leave it, whatever it is and however it is called.
+A network namespace of Linux: no program can leave it, in whatever way it is started.
 What has to cross, crosses as a connection from a port of 127.0.0.1 on one side to the same port on
 the other, carried by a process that stands on the other side.
 """

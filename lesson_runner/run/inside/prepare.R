@@ -4,7 +4,7 @@ local({
   # is what the user's code sees first.
   shadow <- function(name, value) IRkernel:::add_to_user_searchpath(name, value)
   unattended <- function(...) stop("nobody is there to answer: lesson code runs unattended", call. = FALSE)
-  ends_session <- function(...) stop("quit() ends the session of whoever runs it", call. = FALSE)
+  ends_session <- function(...) stop("quit() ends the session of the person who runs it", call. = FALSE)
   only_here <- function(host = "localhost", ...) {
     here <- c("localhost", "::1", Sys.getenv("LESSON_ALLOWED_HOST"))
     if (!(host %in% here) && !startsWith(host, "127.")) {

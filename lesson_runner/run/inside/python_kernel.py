@@ -44,7 +44,7 @@ class Page:
         self.next = 0
 
     def number(self, source: str) -> int:
-        """Which block of the page this is, counted from 1, or 0 if it is none."""
+        """The number of this block in the page, from 1, or 0 if it is not one of its blocks."""
         for number, block in enumerate(self.blocks[self.next :], start=self.next + 1):
             if block.strip("\n") == source.strip("\n"):
                 self.next = number
@@ -99,7 +99,7 @@ def pipes_may_break() -> Iterator[None]:
 
 
 def check_status(status: int, command: str) -> None:
-    if status not in (0, 141, -13):  # SIGPIPE: whoever read the pipe, such as `head`, had enough
+    if status not in (0, 141, -13):  # SIGPIPE: the reader of the pipe, such as `head`, had enough
         raise subprocess.CalledProcessError(status, command)
 
 
@@ -160,7 +160,7 @@ class PageShell(ZMQInteractiveShell):
 
     def ask_exit(self) -> None:
         """`quit()` and `exit()` would end a learner's notebook; here they would pass unseen."""
-        raise SystemExit("this ends the session of whoever runs it")
+        raise SystemExit("this ends the session of the person who runs it")
 
 
 class PageKernel(IPythonKernel):

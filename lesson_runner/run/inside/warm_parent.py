@@ -3,7 +3,7 @@
 It starts no threads and no sockets of ZMQ, so that a fork is as fresh as a new process: no name, no
 module's state, no random seed of one kernel is seen by another. (Numpy's OpenBLAS starts threads,
 and stops them around a fork.) Kernels of other languages are
-executed after the fork, so that they, too, are children of this process.
+executed after the fork, so that they are children of this process as well.
 
 A request is a length, a JSON object (`argv`, `env`, `cwd`) and, beside it, a descriptor for the
 kernel's own messages. Where this process has a network of its own (`own_network.py`), descriptors
@@ -79,12 +79,12 @@ def serve(path: str, outside: own_network.Outside | None) -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(f"{path}.new")
     listener.listen(64)
-    os.rename(f"{path}.new", path)  # who sees the path can connect
+    os.rename(f"{path}.new", path)  # once the path exists, it accepts connections
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    # Whatever a kernel starts and leaves behind becomes a child of this process.
+    # Processes that a kernel leaves behind become children of this one.
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     running: dict[int, Kernel] = {}
     gc.collect()
@@ -203,7 +203,7 @@ def fork(
 
 
 class InNotebook:
-    """What libraries ask of IPython's shell: whether a kernel is behind it."""
+    """The one thing that libraries ask of IPython's shell: whether a kernel is behind it."""
 
     kernel = True
 
