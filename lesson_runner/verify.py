@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import threading
 import traceback
 from collections.abc import Callable, Mapping
@@ -21,7 +20,7 @@ from lesson_runner import LANGUAGES
 from lesson_runner.judge.answers import check_response
 from lesson_runner.judge.verdict import Result, results_of_run
 from lesson_runner.page.episode import Block, Episode
-from lesson_runner.run import fork_server
+from lesson_runner.run.fork_server import ForkServer, take
 from lesson_runner.run.happened import Limits
 
 if TYPE_CHECKING:
@@ -80,11 +79,14 @@ class Verification:
         jobs: int | None = None,
         *,
         answers_vary: bool = False,
+        server: ForkServer | None = None,
     ) -> None:
+        """`server` forks the kernels of several verifications, and its owner closes it."""
         self.root = root
         self.environment = environment
         self.limits = limits or Limits()
         self.answers_vary = answers_vary
+        self._lent = server
         self.kernels: dict[str, Kernel] = {}
         self._jobs = jobs or (os.cpu_count() or 1) + 1  # kernels also wait, for start and end
         self._started: dict[tuple[str, str], tuple[Episode, Future[Checked]]] = {}
@@ -99,7 +101,7 @@ class Verification:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="lesson")
         self._thread.start()
         self._context = messaging()
-        self._folder, self._warm = fork_server.take()
+        self._server = self._lent or take()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -110,9 +112,8 @@ class Verification:
         self._thread.join()
         self._loop.close()
         self._context.destroy(linger=0)
-        if self._warm:
-            self._warm.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if not self._lent:
+            self._server.close()
 
     def kernel(self, language: str) -> Kernel:
         from lesson_runner.run.kernels import find_kernel
@@ -149,16 +150,16 @@ class Verification:
             results = tuple(Result(b, "not run", kernel.missing) for b in episode.to_run(part))
             return Checked(episode, part, results, missing=kernel.missing)
         environment = await asyncio.to_thread(self.environment, episode.path, part)
-        warm = await self._warm_socket()
+        fork_socket = await self._fork_socket()
         run = await execute(
             episode,
             kernel,
             self.root,
             environment,
             self.limits,
-            self._folder,
+            self._server.folder,
             self._context,
-            warm,
+            fork_socket,
         )
         found = results_of_run(episode, part, run, answers_vary=self.answers_vary)
         results = tuple(map(self._with_figure, found))
@@ -174,14 +175,11 @@ class Verification:
         reason = f"the page shows {figure.source}, which does not exist: --update writes it"
         return replace(result, outcome="failed", reason=reason, line=figure.line)
 
-    async def _warm_socket(self) -> str:
+    async def _fork_socket(self) -> str:
         """Where to have a kernel forked; empty where nothing forks."""
-        while self._warm and not self._warm.is_ready():
-            if self._warm.has_ended():
-                self._warm.close()
-                self._warm = None
+        while self._server.runs and not self._server.is_ready:
             await asyncio.sleep(0.005)
-        return self._warm.socket_path if self._warm else ""
+        return self._server.path if self._server.runs else ""
 
     async def _check_responses(self, episode: Episode) -> Checked:
         environment = await asyncio.to_thread(self.environment, episode.path, RESPONSES)

@@ -79,7 +79,7 @@ async def execute(
     limits: Limits,
     base: Path,
     context: zmq.asyncio.Context,
-    warm_socket: str = "",
+    fork_socket: str = "",
 ) -> Run:
     """Run the blocks of one page and language in a fresh kernel, in a new folder in `base`."""
     started = time.perf_counter()
@@ -89,8 +89,8 @@ async def execute(
             work = prepare_folder(folder, root)
             env = kernel_environment(folder, episode, kernel.language, environment, gate.port)
             if not is_this_machine(env["LESSON_ALLOWED_HOST"]):
-                warm_socket = ""  # there, no other machine could be reached
-            manager = kernel_manager(kernel, folder, context, warm_socket)
+                fork_socket = ""  # there, no other machine could be reached
+            manager = kernel_manager(kernel, folder, context, fork_socket)
             language = kernel.language
             run = await _execute_in(folder, work, env, episode, language, manager, limits, gate)
     finally:

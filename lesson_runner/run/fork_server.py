@@ -1,8 +1,9 @@
-"""The warm parent of kernels, as a process of the runner's. Light to import, so that it starts
+"""The fork server of kernels, as a process of the runner's. Light to import, so that it starts
 first and gets ready while everything else is imported."""
 
 import atexit
 import os
+import shutil
 import site
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 INSIDE = Path(__file__).parent / "inside"
-WARM_PARENT = INSIDE / "warm_parent.py"
+PROGRAM = INSIDE / "fork_server.py"
 
 CAN_FORK = sys.platform == "linux"
 """macOS has `fork`, but its system libraries may crash in a process that was forked so."""
@@ -73,65 +74,61 @@ def offline_python() -> dict[str, str]:
     return {"PYTHONPATH": str(INSIDE / "offline")}
 
 
-class WarmParent:
-    """The process, and the folder in which it listens and kernels have their files.
+class ForkServer:
+    """The process that forks kernels, and the folder in which kernels have their files.
 
-    It ends when the runner does, even if that is killed, and removes the folder.
+    It ends when the runner does, even if that is killed, and removes the folder. Where nothing can
+    fork, there is the folder alone.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.socket_path = str(folder / "warm")
-        with (folder / "warm.log").open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(WARM_PARENT), self.socket_path],
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="lesson-"))
+        self.path = str(self.folder / "forks")
+        can_fork = CAN_FORK and len(self.path) <= LONGEST_SOCKET_PATH
+        self.process = self._launched() if can_fork else None
+
+    def _launched(self) -> subprocess.Popen[bytes]:
+        with (self.folder / "fork_server.log").open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, str(PROGRAM), self.path],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env=passed_on() | home_in(folder) | fonts_in(folder) | offline_python(),
+                env=passed_on() | home_in(self.folder) | fonts_in(self.folder) | offline_python(),
                 start_new_session=True,  # Ctrl-C is for the runner
             )
 
-    def is_ready(self) -> bool:
-        return Path(self.socket_path).exists()
+    @property
+    def runs(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
-    def has_ended(self) -> bool:
-        return self.process.poll() is not None
+    @property
+    def is_ready(self) -> bool:
+        """Whether it accepts requests at `path`."""
+        return self.runs and Path(self.path).exists()
 
     def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
+        if self.process is not None:
+            assert self.process.stdin is not None
+            self.process.stdin.close()
+            self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def start_warm_parent(folder: Path) -> WarmParent | None:
-    """A parent for the kernels of many pages; None where it could not fork."""
-    if not CAN_FORK or len(str(folder)) > LONGEST_SOCKET_PATH - 10:
-        return None
-    return WarmParent(folder)
-
-
-_early: list[tuple[Path, WarmParent | None]] = []
+_early: list[ForkServer] = []
 
 
 def start_early() -> None:
-    """Have a parent ready for the next `take`."""
+    """Have a server ready for the next `take`."""
     if CAN_FORK and not _early:
-        _early.append(_start())
+        _early.append(ForkServer())
 
 
-def take() -> tuple[Path, WarmParent | None]:
-    """A folder for kernels, and the parent that listens in it."""
-    return _early.pop() if _early else _start()
+def take() -> ForkServer:
+    return _early.pop() if _early else ForkServer()
 
 
 @atexit.register
 def _close_what_nobody_took() -> None:
-    for _, warm in _early:
-        if warm:
-            warm.close()
-
-
-def _start() -> tuple[Path, WarmParent | None]:
-    folder = Path(tempfile.mkdtemp(prefix="lesson-"))
-    return folder, start_warm_parent(folder)
+    for server in _early:
+        server.close()

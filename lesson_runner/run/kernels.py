@@ -32,7 +32,7 @@ from lesson_runner.run.fork_server import (
     offline_python,
     passed_on,
 )
-from lesson_runner.run.provisioners import PromptClient, PromptProvisioner, WarmProvisioner
+from lesson_runner.run.provisioners import ForkedProvisioner, PromptClient, PromptProvisioner
 
 HOW_TO_INSTALL = {
     "r": 'install R, then in R `install.packages("IRkernel")` and `IRkernel::installspec()`',
@@ -219,11 +219,11 @@ def messaging() -> zmq.asyncio.Context:
 
 
 def kernel_manager(
-    kernel: Kernel, folder: Path, context: zmq.asyncio.Context, warm_socket: str = ""
+    kernel: Kernel, folder: Path, context: zmq.asyncio.Context, fork_socket: str = ""
 ) -> AsyncKernelManager:
     """A manager that will start this kernel; its files lie in `folder`.
 
-    `warm_socket` is where a warm parent listens, if there is one.
+    `fork_socket` is where a fork server listens, if there is one.
     """
     spec = KernelSpec(
         argv=list(kernel.argv), display_name=kernel.language, language=kernel.language
@@ -238,8 +238,8 @@ def kernel_manager(
     )
     made: dict[str, Any] = {"kernel_id": manager.kernel_id, "kernel_spec": spec, "parent": manager}
     manager.provisioner = (
-        WarmProvisioner(socket_path=warm_socket, **made)
-        if warm_socket
+        ForkedProvisioner(socket_path=fork_socket, **made)
+        if fork_socket
         else PromptProvisioner(**made)
     )
     path = str(folder / "k")

@@ -1,7 +1,7 @@
 """Kernels that start and stop quickly, behind jupyter_client's extension point for starting them.
 
-A *provisioner* is what a `KernelManager` asks for a process. `WarmProvisioner` has it forked from
-a parent that is ready (`inside/warm_parent.py`); `PromptProvisioner` starts a process as usual.
+A *provisioner* is what a `KernelManager` asks for a process. `ForkedProvisioner` has it forked from
+a process that is ready (`inside/fork_server.py`); `PromptProvisioner` starts a process as usual.
 Both return from `kill` when the process is gone, so that nobody polls for it.
 """
 
@@ -39,18 +39,18 @@ class PromptProvisioner(LocalProvisioner):
 
 
 def has_own_network(socket_path: str) -> bool:
-    """Whether the warm parent and its kernels are in a network of their own."""
+    """Whether the fork server and its kernels are in a network of their own."""
     return Path(f"{socket_path}.own-network").exists()
 
 
-class WarmProvisioner(PromptProvisioner):
-    """Has a kernel forked by the warm parent that listens at `socket_path`."""
+class ForkedProvisioner(PromptProvisioner):
+    """Has a kernel forked by the fork server that listens at `socket_path`."""
 
     socket_path = Unicode(config=True)
 
     async def launch_kernel(self, cmd: list[str], **options: Any) -> KernelConnectionInfo:
         log = options["stderr"].fileno()
-        # The parent may be importing: other notebooks go on meanwhile.
+        # The server may be importing: other notebooks go on meanwhile.
         with contextlib.ExitStack() as stack:
             descriptors = [log]
             if self.connection_info["transport"] == "tcp" and has_own_network(self.socket_path):
@@ -67,7 +67,7 @@ class WarmProvisioner(PromptProvisioner):
 
 
 class ForkedProcess:
-    """A kernel that the warm parent forked, with the part of `Popen` that provisioners use."""
+    """A kernel that the fork server forked, with the part of `Popen` that provisioners use."""
 
     stdin = stdout = stderr = None
 
@@ -84,7 +84,7 @@ class ForkedProcess:
             self.connection.sendall(body)
             answer = self._receive()
             if not answer:
-                raise RuntimeError("the parent of the kernels has ended")
+                raise RuntimeError("the fork server has ended")
         except (RuntimeError, OSError):
             self.connection.close()
             raise
@@ -98,11 +98,11 @@ class ForkedProcess:
         if self.returncode is None:
             with contextlib.suppress(BlockingIOError):
                 status = self._receive()
-                # Nothing more comes from a parent that is gone: it took its kernels with it.
+                # A server that is gone took its kernels with it, and reports nothing more.
                 self.returncode = struct.unpack("!i", status)[0] if status else -signal.SIGKILL
                 self.connection.close()
         if self.returncode is None and not _runs(self.pid):
-            # The process is gone, but the parent has not reported it yet.
+            # The process is gone, but the server has not reported it yet.
             self.returncode = -signal.SIGKILL
             self.connection.close()
         return self.returncode

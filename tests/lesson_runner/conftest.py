@@ -1,20 +1,29 @@
 """Fixtures of the tests that run pages."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from made_lesson import MadeLesson
 
+from lesson_runner.run.fork_server import ForkServer
 from lesson_runner.run.kernels import find_kernel
 
 
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    server = ForkServer()
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def made_lesson(tmp_path: Path) -> MadeLesson:
+def made_lesson(tmp_path: Path, fork_server: ForkServer) -> MadeLesson:
     root = tmp_path / "lesson"
     (root / "episodes" / "data").mkdir(parents=True)
     (root / "config.yaml").write_text("carpentry: incubator\ntitle: Made\n", encoding="utf-8")
     (root / "episodes" / "data" / "titles.csv").write_text("id,title\n1,Heat\n", encoding="utf-8")
-    return MadeLesson(root)
+    return MadeLesson(root, fork_server)
 
 
 @pytest.fixture

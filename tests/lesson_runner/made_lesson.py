@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lesson_runner.judge.report import failure_text
 from lesson_runner.page.lesson import Lesson
+from lesson_runner.run.fork_server import ForkServer
 from lesson_runner.run.happened import Limits
 from lesson_runner.verify import Checked, Verification
 
@@ -16,6 +17,8 @@ class MadeLesson:
     """`page` writes an episode, `check` runs one language of it in a fresh kernel."""
 
     root: Path
+    server: ForkServer | None = None
+    """Forks the kernels of all tests of a session: each test waits for its kernel alone."""
 
     def page(self, text: str, name: str = "page.md") -> Path:
         file = self.root / "episodes" / name
@@ -34,7 +37,9 @@ class MadeLesson:
         episode = Lesson(self.root, ()).read(page)
         assert episode.problems == ()
         limits = Limits(seconds, characters)
-        with Verification(self.root, lambda path, language: environment or {}, limits) as running:
+        with Verification(
+            self.root, lambda path, language: environment or {}, limits, server=self.server
+        ) as running:
             return running.start(episode, language).result()
 
     def failures(self, text: str, language: str = "python", **options: int) -> list[str]:

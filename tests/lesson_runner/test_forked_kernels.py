@@ -15,7 +15,7 @@ import pytest
 from made_lesson import MadeLesson, is_running
 
 from lesson_runner.page.lesson import Lesson
-from lesson_runner.run.fork_server import CAN_FORK, start_warm_parent
+from lesson_runner.run.fork_server import CAN_FORK, ForkServer
 from lesson_runner.run.provisioners import ForkedProcess
 from lesson_runner.verify import Checked, Verification
 
@@ -156,31 +156,26 @@ def test_a_library_looks_as_in_a_kernel_that_was_not_forked(
 
 @pytest.mark.parametrize("sent", [b"", b"\0\0", struct.pack("!I", 100) + b"{", b"\0\0\0\2{}"])
 def test_a_client_that_vanishes_harms_no_other(
-    made_lesson: MadeLesson, tmp_path: Path, sent: bytes
+    sent: bytes,
 ) -> None:
-    folder = tmp_path / "warm"
-    folder.mkdir()
-    warm = start_warm_parent(folder)
-    assert warm is not None
+    server = ForkServer()
     try:
-        while not warm.is_ready():
+        while not server.is_ready:
             time.sleep(0.01)
         with (
             socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client,
             Path(os.devnull).open() as log,
         ):
-            client.connect(warm.socket_path)
+            client.connect(server.path)
             if sent:
                 socket.send_fds(client, [sent], [log.fileno()])
         with Path(os.devnull).open("w") as log:
             program = [sys.executable, "-c", ""]
-            process = ForkedProcess(
-                warm.socket_path, program, {"LESSON_PAGE": ""}, "/", [log.fileno()]
-            )
+            process = ForkedProcess(server.path, program, {"LESSON_PAGE": ""}, "/", [log.fileno()])
         assert process.pid > 0
         process.wait()
     finally:
-        warm.close()
+        server.close()
 
 
 def test_a_crash_harms_no_other_kernel(made_lesson: MadeLesson) -> None:
@@ -202,14 +197,14 @@ def test_kernels_start_as_usual_where_nothing_forks(
 def test_kernels_start_as_usual_where_the_parent_does_not(
     made_lesson: MadeLesson, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    broken = tmp_path / "warm_parent.py"
+    broken = tmp_path / "fork_server.py"
     broken.write_text("raise SystemExit(3)\n")
-    monkeypatch.setattr("lesson_runner.run.fork_server.WARM_PARENT", broken)
+    monkeypatch.setattr("lesson_runner.run.fork_server.PROGRAM", broken)
     assert made_lesson.failures("```python\n1 + 1\n```\n```output\n2\n```\n") == []
 
 
 def test_a_parent_that_ends_in_the_middle_of_a_request_is_said(tmp_path: Path) -> None:
-    path = str(tmp_path / "warm")
+    path = str(tmp_path / "forks")
     with (
         socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener,
         Path(os.devnull).open() as log,
@@ -218,7 +213,7 @@ def test_a_parent_that_ends_in_the_middle_of_a_request_is_said(tmp_path: Path) -
         listener.listen()
         ending = threading.Thread(target=read_and_close, args=(listener,))
         ending.start()
-        with pytest.raises(RuntimeError, match="the parent of the kernels has ended"):
+        with pytest.raises(RuntimeError, match="the fork server has ended"):
             ForkedProcess(path, ["python"], {}, str(tmp_path), [log.fileno()])
         ending.join()
 

@@ -9,7 +9,7 @@ A request is a length, a JSON object (`argv`, `env`, `cwd`) and, beside it, a de
 kernel's own messages. Where this process has a network of its own (`own_network.py`), descriptors
 of sockets that listen for the kernel in the runner's network may follow. The answer is the process
 id; when the kernel ends, its exit status follows on the same connection. What a kernel leaves
-behind is ended with it. The parent ends, with all its kernels and their folder, when its standard
+behind is ended with it. The server ends, with all its kernels and their folder, when its standard
 input does: also when the runner is killed.
 """
 
@@ -61,7 +61,7 @@ HEAVY = {
     "openai": ("openai",),
     "pandas": ("pandas",),
 }
-"""A name that a page imports, and what the parent imports for it when the first page asks. These
+"""A name that a page imports, and what the server imports for it when the first page asks. These
 take long to import, and start nothing: a block finds them as it would after an import of its own.
 Of pyplot, what does not depend on the kernel's way of showing plots."""
 
@@ -88,7 +88,7 @@ def serve(path: str, outside: own_network.Outside | None) -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     running: dict[int, Kernel] = {}
     gc.collect()
-    gc.freeze()  # objects of the parent are never looked at again, so their pages stay shared
+    gc.freeze()  # objects of the server are never looked at again, so their pages stay shared
     while True:
         ready, _, _ = select.select([listener, wake_read, sys.stdin.fileno()], [], [])
         if wake_read in ready:
