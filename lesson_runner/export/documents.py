@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import jupytext
 import yaml
 from nbformat import NotebookNode, v4
 
@@ -26,6 +25,7 @@ from lesson_runner.export.outline import FOLDED, Box, Text, outline
 from lesson_runner.page.episode import Block, Episode
 from lesson_runner.page.places import LessonError
 from lesson_runner.run.notebook import METADATA
+from lesson_runner.run.slow_imports import jupytext
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def to_text(episode: Episode, language: str, name: str) -> str:
             notebook.cells.append(v4.new_markdown_cell(cell.source))
         else:
             notebook.cells.append(_chunk(cell, name))
-    text: str = jupytext.writes(notebook, JUPYTEXT[name])
+    text: str = jupytext().writes(notebook, JUPYTEXT[name])
     if not is_script:
         _require_same_chunks(text, cells, episode.path, name)
     return text
@@ -216,7 +216,7 @@ def _require_same_chunks(text: str, cells: Iterable[Text | Block], path: str, na
     for block in blocks:
         if re.search(r"^\s*```", block.source, re.MULTILINE):
             raise LessonError(f"{path}:{block.line}: a line of ``` would end this block {advice}")
-    chunks = [c["source"] for c in jupytext.reads(text, JUPYTEXT[name]).cells if is_code(c)]
+    chunks = [c["source"] for c in jupytext().reads(text, JUPYTEXT[name]).cells if is_code(c)]
     if chunks != [_chunk(block, name)["source"] for block in blocks]:
         raise LessonError(f"{path}: what the page shows as text would become code {advice}")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from nbformat import NotebookNode
 
 from lesson_runner.page.episode import Episode
+from lesson_runner.run.slow_imports import jupytext
 
 FENCE_NAMES = {"python": "python", "r": "R", "bash": "bash"}  # as jupytext knows them
 
@@ -39,7 +40,9 @@ STAND_INS = (*range(0xFDD0, 0xFDF0), *range(0xE000, 0xF900))
 
 HEADER = "---\njupyter:\n  jupytext:\n    main_language: {}\n---"
 
-_one_at_a_time = threading.Lock()  # several threads share what jupytext keeps, and its import
+_one_at_a_time = (
+    threading.Lock()
+)  # several threads share jupytext's state and its import, which takes a while
 
 
 class ConversionError(Exception):
@@ -67,11 +70,9 @@ def notebook_of(cells: Sequence[Cell], language: str, path: str) -> NotebookNode
     header = HEADER.format(FENCE_NAMES[language])
     made = [_as_jupytext(cell, language, hide) for cell in cells]
     with _one_at_a_time:
-        import jupytext  # which takes long, while kernels start
-
         text = "\n\n".join([header, *made]) + "\n"
         # Without the format's full name, a line that begins with `:::` makes it pandoc's Markdown.
-        notebook: NotebookNode = jupytext.reads(text, fmt="md:markdown")
+        notebook: NotebookNode = jupytext().reads(text, fmt="md:markdown")
     unhide = {ord(hidden): chr(character) for character, hidden in hide.items()}
     for cell in notebook.cells:
         cell["source"] = cell["source"].translate(unhide)

@@ -1,13 +1,14 @@
-"""Put off an import that nothing here needs, and that every start would wait a second for.
+"""Imports that nothing here needs, and that every start would wait for.
 
 Where `rfc3987_syntax` is installed (jupyter_server brings it), jsonschema imports it, and it
 builds a grammar as it is imported: 0.94 s, for the format `iri`, which no notebook has. A stand-in
-imports the real one when somebody first uses it; nothing is lost.
+imports the real one when somebody first uses it; nothing is lost. jupytext brings a Jupyter server.
 """
 
 import importlib
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
@@ -54,3 +55,24 @@ def _real() -> ModuleType:
     if isinstance(getattr(sys.modules.get(NAME), "__loader__", None), _Loader):
         del sys.modules[NAME]
     return importlib.import_module(NAME)
+
+
+@cache
+def jupytext() -> ModuleType:
+    """The package jupytext, without the Jupyter server that it imports for its own extension.
+
+    Where jupyter_server is missing jupytext does without, and so it is missing for this import. The
+    modules are ours alone: an `import jupytext` elsewhere in this process is complete.
+    """
+    if "jupytext" in sys.modules:
+        return sys.modules["jupytext"]
+    hidden = sys.modules.get("jupyter_server")
+    sys.modules["jupyter_server"] = None  # type: ignore[assignment]
+    try:
+        return importlib.import_module("jupytext")
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "jupytext"]:
+            del sys.modules[name]
+        del sys.modules["jupyter_server"]
+        if hidden is not None:
+            sys.modules["jupyter_server"] = hidden

@@ -1,6 +1,8 @@
 """A page becomes a notebook per language: every block is a cell, no cell is anything else."""
 
 import re
+import subprocess
+import sys
 import textwrap
 from dataclasses import dataclass, replace
 
@@ -548,3 +550,17 @@ def test_no_block_of_any_page_is_lost_or_altered(
             for line, its_language, source in made
             if its_language == language
         ]
+
+
+def test_jupytext_is_whole_for_everybody_else() -> None:
+    code = (
+        "import sys\n"
+        "from lesson_runner.page.episode import read_episode\n"
+        "from lesson_runner.run.notebook import notebook_to_run\n"
+        "notebook_to_run(read_episode('a.md', '```python\\n1\\n```\\n'), 'python')\n"
+        "print([m for m in ('jupytext', 'jupyter_server') if m in sys.modules])\n"
+        "import jupytext\n"
+        "print(jupytext.TextFileContentsManager().default_jupytext_formats == '')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\nTrue\n"
