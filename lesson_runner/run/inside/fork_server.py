@@ -45,10 +45,12 @@ if __name__ == "__main__":
 # What a kernel imports as it starts, and what every page imports.
 import bash_kernel
 import IPython.core.completerlib
+import IPython.core.debugger
 import IPython.core.logger
 import IPython.core.oinspect
 import IPython.extensions.storemagic  # noqa: F401
 import own_network
+import psutil  # noqa: F401
 import python_kernel
 import requests  # noqa: F401
 import tornado.platform.asyncio  # noqa: F401
