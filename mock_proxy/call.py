@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 from starlette.requests import ClientDisconnect, Request
 
-from .answers import rules, tools
+from .answers import talk, tools
 from .config import Model, ProxyConfig
-from .keys.keys import Admission, KeyStore, Meter, OverLimit, now
+from .keys.store import Admission, KeyStore, Meter, OverLimit, now
 from .litellm import tokens, wire
 from .litellm.wire import ProxyError
 from .routes.auth import Caller
@@ -305,7 +305,7 @@ async def ruled_reply(call: Call) -> Reply:
     different = wanted if varies else min(1, wanted)
     choices = []
     for i in range(different):
-        choices.append(_choice(call, rules.read(body["messages"], first + i), stop))
+        choices.append(_choice(call, talk.read(body["messages"], first + i), stop))
         await asyncio.sleep(0)  # others are not to wait for 128 answers to a long text
     if not varies:
         choices *= wanted
@@ -319,7 +319,7 @@ async def ruled_reply(call: Call) -> Reply:
     return Reply(tuple(choices), tokens.count_messages(body["messages"]), completion)
 
 
-def _choice(call: Call, conversation: rules.Conversation, stop: list[str]) -> Choice:
+def _choice(call: Call, conversation: talk.Conversation, stop: list[str]) -> Choice:
     """One answer: the call of a tool, JSON, or text."""
     body = call.body
     if isinstance(body.get("tools"), list):
@@ -328,12 +328,12 @@ def _choice(call: Call, conversation: rules.Conversation, stop: list[str]) -> Ch
             return Choice(None, "tool_calls", (made,))
     response_format = body.get("response_format")
     if isinstance(response_format, dict) and response_format.get("type") in JSON_FORMATS:
-        text = rules.formatted(conversation, response_format)
+        text = talk.formatted(conversation, response_format)
         if text is None:
             raise _no_schema(response_format, call.group)
     else:
-        text = rules.answer(conversation)
-    return Choice(*rules.cut(text, most_tokens(call), stop))
+        text = talk.answer(conversation)
+    return Choice(*talk.cut(text, most_tokens(call), stop))
 
 
 JSON_FORMATS = ("json_object", "json_schema")

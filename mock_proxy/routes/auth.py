@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import orjson
 from starlette.requests import Request
 
-from ..keys.keys import Key, KeyStore
+from ..keys.store import Key, KeyStore
 from ..litellm import wire
 
 KEY_HEADERS = (

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..answers import schemas
 from ..config import Model
-from ..keys.keys import Key
+from ..keys.store import Key
 from ..litellm import wire
 from ..litellm.wire import ProxyError
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from ..call import Proxy
 from ..config import Model
-from ..keys.keys import Key
+from ..keys.store import Key
 from ..litellm import tokens, wire
 from ..litellm.wire import JSON, Detail
 from . import failures

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..config import Model
-from ..keys import keys
-from ..keys.keys import Key
+from ..keys import store
+from ..keys.store import Key
 from ..litellm import wire
 
 REMEMBERED_CALLS = 5_000
@@ -124,7 +124,7 @@ def answer(request: Request, log: SpendLog, caller: Key) -> Response:
     query = request.query_params
     entries = [entry for entry in log.newest_first() if caller.is_master or entry.key is caller]
     if wanted := query.get("api_key"):
-        token = keys.digest(wanted) if wanted.startswith("sk-") else wanted
+        token = store.digest(wanted) if wanted.startswith("sk-") else wanted
         entries = [entry for entry in entries if entry.key.token == token]
     if wanted := query.get("request_id"):
         entries = [entry for entry in entries if wanted in (entry.id, entry.call_id)]

@@ -11,10 +11,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from ..call import Proxy, unless_gone
-from ..classroom.classroom import Classroom
+from ..classroom.board import Classroom
 from ..classroom.watch import add_classroom
 from ..config import ProxyConfig
-from ..keys.keys import KeyStore
+from ..keys.store import KeyStore
 from ..litellm import wire
 from ..litellm.wire import JSON, Detail, ProxyError
 from ..routes import admin, chat, embed, messages, models, responses, texts

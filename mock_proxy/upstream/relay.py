@@ -26,7 +26,7 @@ from ..config import Model
 from ..litellm import provider, wire
 from ..litellm.wire import ProxyError
 from ..routes import embed
-from .upstream_forms import (
+from .forms import (
     CHAT,
     EMBEDDINGS,
     Request,

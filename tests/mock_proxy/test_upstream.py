@@ -18,9 +18,9 @@ from proxy_client import Client
 from starlette.responses import JSONResponse, Response
 
 from mock_proxy.config import ProxyConfig, load, practice
-from mock_proxy.server.server import RunningProxy, running
+from mock_proxy.server.run import RunningProxy, running
 from mock_proxy.upstream.relay import Events
-from mock_proxy.upstream.upstream import KEY_VARIABLE, UpstreamError, address, names_of, upstream
+from mock_proxy.upstream.source import KEY_VARIABLE, UpstreamError, address, names_of, upstream
 
 PLANTED = "planted-key-0123456789"
 """The upstream's key: nobody but the upstream is to see it."""
