@@ -272,22 +272,35 @@ def model_entry(name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def usage(prompt: int, completion: int, *, canned: bool) -> dict[str, Any]:
-    """Tokens used. A provider's answer breaks them down, a canned one does not."""
-    counted: dict[str, Any] = {
+def usage(prompt: int, completion: int) -> dict[str, Any]:
+    """Tokens used."""
+    return {
         "completion_tokens": completion,
         "prompt_tokens": prompt,
         "total_tokens": prompt + completion,
     }
-    if not canned:
-        counted["completion_tokens_details"] = {
+
+
+def usage_details() -> dict[str, Any]:
+    """How a provider breaks its tokens down, where none is of a special kind."""
+    return {
+        "completion_tokens_details": {
             "accepted_prediction_tokens": 0,
             "audio_tokens": 0,
             "reasoning_tokens": 0,
             "rejected_prediction_tokens": 0,
-        }
-        counted["prompt_tokens_details"] = {"audio_tokens": 0, "cached_tokens": 0}
-    return counted
+        },
+        "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": 0},
+    }
+
+
+def tool_call(made: Mapping[str, Any]) -> dict[str, Any]:
+    function = made.get("function") or {}
+    return {
+        "function": {"arguments": function.get("arguments", "{}"), "name": function.get("name")},
+        "id": made.get("id"),
+        "type": made.get("type", "function"),
+    }
 
 
 def fingerprint(model: Model) -> str:

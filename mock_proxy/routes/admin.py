@@ -15,13 +15,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..call import Proxy
+from ..call import Caller, Proxy
 from ..keys import store
 from ..keys.store import Key
 from ..litellm import wire
 from ..litellm.wire import JSON, Detail, ProxyError
 from . import spend
-from .auth import Caller
 
 
 class KeySettings(BaseModel):

@@ -10,15 +10,17 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from ..call import Proxy, unless_gone
+from ..answers.canned import Canned
+from ..answers.rules import Rules
+from ..call import Caller, Maker, Proxy
 from ..classroom.board import Classroom
 from ..classroom.watch import add_classroom
-from ..config import ProxyConfig
+from ..config import Model, ProxyConfig
 from ..keys.store import KeyStore
 from ..litellm import wire
 from ..litellm.wire import JSON, Detail, ProxyError
 from ..routes import admin, chat, embed, messages, models, responses, texts
-from ..routes.auth import Caller, enter
+from ..routes.auth import enter
 from . import describe
 from .middleware import GZip, RequestSize, SecurityHeaders
 
@@ -49,7 +51,7 @@ def create_app(
         description=describe.PROXY,
         openapi_tags=describe.TAGS,
     )
-    proxy = Proxy(config, keys, relay=relay)
+    proxy = Proxy(config, keys, makers(relay))
     _add_llm(app, proxy)  # first, as routes are tried in order and these are asked most
     _add_models(app, proxy)
     _add_keys(app, proxy)
@@ -69,6 +71,19 @@ def create_app(
         add_classroom(app, classroom)
     app.add_middleware(GZip)
     return app
+
+
+def makers(relay: Relay | None) -> Callable[[Model], Maker]:
+    """Who answers for which model: the one place that knows all makers."""
+    canned, rules = Canned(), Rules()
+    relayed = rules if relay is None else relay.or_else(rules)
+
+    def maker_for(model: Model) -> Maker:
+        if model.is_canned:
+            return canned
+        return relayed if relay is not None and relay.serves(model) else rules
+
+    return maker_for
 
 
 EXPOSED_HEADERS = (
@@ -137,8 +152,6 @@ def _endpoint(
 
     async def endpoint(request: Request) -> Response:
         caller = await enter(request, proxy.keys, is_llm_route=is_llm_route)
-        if proxy.relay is not None and is_llm_route:
-            return await unless_gone(request, answer(request, proxy, caller))
         return await answer(request, proxy, caller)
 
     return endpoint

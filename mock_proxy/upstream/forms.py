@@ -86,6 +86,7 @@ def reply_of(call: Call, body: Mapping[str, Any], headers: wire.Headers) -> Repl
         else completion,
         said={**said_by(body), "usage": _details(usage)},
         headers=headers,
+        made_here=False,
     )
 
 

@@ -18,8 +18,8 @@ from proxy_client import Client
 from starlette.responses import JSONResponse, Response
 
 from mock_proxy.config import ProxyConfig, load, practice
+from mock_proxy.routes.asking import Events
 from mock_proxy.server.run import RunningProxy, running
-from mock_proxy.upstream.relay import Events
 from mock_proxy.upstream.source import KEY_VARIABLE, UpstreamError, address, names_of, upstream
 
 PLANTED = "planted-key-0123456789"

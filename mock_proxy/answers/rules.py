@@ -1,0 +1,238 @@
+"""The maker whose answers follow rules, and who refuses what a provider would refuse."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from ..call import Call, Choice, Piece, Reply, most_tokens
+from ..litellm import tokens, wire
+from ..litellm.wire import ProxyError
+from . import schemas, talk, tools, vectors
+
+MOST_ANSWERS = 128
+"""OpenAI's limit on ``n``."""
+
+MOST_TEXTS = 2048
+"""OpenAI's limit on the texts of one request."""
+
+DEFAULT_DIMENSIONS = 1536
+MOST_DIMENSIONS = 4096
+
+
+class Rules:
+    """Fulfils ``Maker``."""
+
+    async def reply(self, call: Call) -> Reply:
+        response_format = call.body.get("response_format")
+        if isinstance(response_format, dict):
+            _check_schema(response_format, call.group)
+        refuse_too_many(call)
+        body = call.body
+        n = body.get("n")
+        first, varies = _which_time(call)
+        stop = body.get("stop")
+        stop = stop if isinstance(stop, list) else [stop]
+        stop = [mark for mark in stop if isinstance(mark, str)]
+        wanted = 1 if n is None else max(0, int(n))
+        different = wanted if varies else min(1, wanted)
+        choices = []
+        for i in range(different):
+            choices.append(_choice(call, talk.read(body["messages"], first + i), stop))
+            await asyncio.sleep(0)  # others are not to wait for 128 answers to a long text
+        if not varies:
+            choices *= wanted
+        completion = sum(
+            tokens.count(choice.text or "")
+            + sum(tokens.count(made["function"]["arguments"]) for made in choice.tool_calls)
+            for choice in choices[:different]
+        )
+        if not varies:
+            completion *= wanted
+        prompt = tokens.count_messages(body["messages"])
+        said = {
+            "system_fingerprint": wire.fingerprint(call.model),
+            "service_tier": "default",
+            "usage": wire.usage_details(),
+        }
+        return Reply(tuple(choices), prompt, completion, said=said)
+
+    async def stream(self, call: Call) -> Cut:
+        return Cut(await self.reply(call))
+
+    async def vectors(self, call: Call) -> Reply:
+        texts = tokens.texts_of(call.body["input"])
+        if len(texts) > MOST_TEXTS:
+            message = (
+                "litellm.BadRequestError: OpenAIException - Invalid 'input': array too long. "
+                f"Expected at most {MOST_TEXTS} texts, but got {len(texts)} instead."
+            )
+            raise wire.failed(400, message, call.group, "invalid_request_error", "input")
+        size = _dimensions(call)
+        packed = call.body.get("encoding_format") == "base64"
+        made: list[Any] = []
+        for text in texts:
+            vector = vectors.embed(text, size)
+            made.append(vectors.as_base64(vector) if packed else vector)
+            await asyncio.sleep(0)  # others are not to wait for two thousand texts
+        return Reply((), tokens.count_inputs(call.body["input"]), 0, vectors=tuple(made))
+
+
+class Cut:
+    """An answer in pieces of a token each; what has not been sent costs nothing."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply, self._sent = reply, 0
+
+    async def pieces(self) -> AsyncIterator[Piece]:
+        for piece in in_step([_deltas(choice) for choice in self._reply.choices]):
+            self._sent += len(piece)
+            yield piece
+        for index, choice in enumerate(self._reply.choices):
+            yield [{"finish_reason": choice.finish_reason, "index": index, "delta": {}}]
+        self._sent = self._reply.completion_tokens
+
+    def reply(self) -> Reply:
+        sent = min(self._sent, self._reply.completion_tokens)
+        return replace(self._reply, completion_tokens=sent)
+
+    async def close(self) -> None:
+        pass
+
+
+def in_step(deltas: list[list[dict[str, Any]]]) -> Iterator[Piece]:
+    """The answers' parts, the first of all of them first."""
+    for at in range(max(map(len, deltas), default=0)):
+        yield [
+            {"index": index, "delta": of_choice[at]}
+            for index, of_choice in enumerate(deltas)
+            if at < len(of_choice)
+        ]
+
+
+def _deltas(choice: Choice) -> list[dict[str, Any]]:
+    """An answer's parts as a stream brings them; the first says whose they are."""
+    if choice.tool_calls:
+        return _tool_deltas(choice)
+    pieces = tokens.split(choice.text or "")
+    return [{"content": "", "role": "assistant"}, *({"content": piece} for piece in pieces)]
+
+
+def _tool_deltas(choice: Choice) -> list[dict[str, Any]]:
+    """The calls of tools, each first named, then its arguments in pieces."""
+    deltas: list[dict[str, Any]] = []
+    for index, made in enumerate(choice.tool_calls):
+        function = made["function"]
+        named = {"arguments": "", "name": function["name"]}
+        start = {"id": made["id"], "function": named, "type": "function", "index": index}
+        deltas.append({"tool_calls": [start]})
+        for piece in tokens.split(function["arguments"]):
+            part = {"function": {"arguments": piece}, "type": "function", "index": index}
+            deltas.append({"tool_calls": [part]})
+    deltas[0] = {"role": "assistant", **deltas[0]}
+    return deltas
+
+
+def _choice(call: Call, conversation: talk.Conversation, stop: list[str]) -> Choice:
+    """One answer: the call of a tool, JSON, or text."""
+    body = call.body
+    if isinstance(body.get("tools"), list):
+        made = tools.call_for(conversation, body["tools"], body.get("tool_choice"))
+        if made is not None:
+            return Choice(None, "tool_calls", (made,))
+    response_format = body.get("response_format")
+    if isinstance(response_format, dict) and response_format.get("type") in JSON_FORMATS:
+        text = talk.formatted(conversation, response_format)
+        if text is None:
+            raise _no_schema(response_format, call.group)
+    else:
+        text = talk.answer(conversation)
+    return Choice(*talk.cut(text, most_tokens(call), stop))
+
+
+JSON_FORMATS = ("json_object", "json_schema")
+
+
+def _no_schema(response_format: dict[str, Any], group: str) -> ProxyError:
+    wanted = response_format.get("json_schema")
+    name = wanted.get("name") if isinstance(wanted, dict) else None
+    message = (
+        "litellm.BadRequestError: OpenAIException - Invalid schema for response_format "
+        f"'{name}': the practice proxy finds no value that fits it."
+    )
+    return wire.failed(400, message, group, "invalid_request_error", "response_format")
+
+
+def _which_time(call: Call) -> tuple[int, bool]:
+    """The number of the answer to give, and whether answers vary: with a temperature above 0.
+
+    With a ``seed`` the seed alone decides, so that the same seed gets the same answer.
+    """
+    body = call.body
+    temperature = body.get("temperature")
+    if not isinstance(temperature, (int, float)) or temperature <= 0:
+        return 1, False
+    if isinstance(body.get("seed"), int):
+        return abs(body["seed"]) % 97 + 1, True
+    conversation = orjson.dumps([call.group, body["messages"]])
+    return call.caller.key.times_asked(hashlib.sha256(conversation).hexdigest()), True
+
+
+# --- what a provider refuses ------------------------------------------------------------------
+
+
+def refuse_too_many(call: Call) -> None:
+    n = call.body.get("n")
+    if isinstance(n, int) and n > MOST_ANSWERS:
+        message = (
+            "litellm.BadRequestError: OpenAIException - Invalid 'n': integer above maximum value. "
+            f"Expected a value <= {MOST_ANSWERS}, but got {n} instead."
+        )
+        raise wire.failed(400, message, call.group, "invalid_request_error", "n")
+
+
+def _check_schema(response_format: Mapping[str, Any], group: str) -> None:
+    """Refuse a strict schema that OpenAI refuses.
+
+    Its documentation of structured outputs demands `additionalProperties: false` and every
+    property in `required`. Not recorded: the texts are written after OpenAI's.
+    """
+    asked = response_format.get("json_schema")
+    if response_format.get("type") != "json_schema" or not isinstance(asked, Mapping):
+        return
+    problem = schemas.fault(asked.get("schema"), strict=asked.get("strict") is True)
+    if problem is not None:
+        name = asked.get("name", "")
+        message = (
+            "litellm.BadRequestError: OpenAIException - Invalid schema for response_format "
+            f"'{name}': {problem}"
+        )
+        raise wire.failed(400, message, group, "invalid_request_error", "response_format")
+
+
+def _dimensions(call: Call) -> int:
+    """How many numbers a vector has: the model's, unless the request says and the model can."""
+    facts = tokens.facts(call.model.target, call.model.info)
+    size = int(facts.get("output_vector_size") or DEFAULT_DIMENSIONS)
+    wanted = call.body.get("dimensions")
+    if wanted is None:
+        return size
+    if "text-embedding-3" not in call.model.target:
+        message = (
+            "litellm.UnsupportedParamsError: Setting dimensions is not supported for OpenAI "
+            "`text-embedding-3` and later models. To drop it from the call, set "
+            "`litellm.drop_params = True`."
+        )
+        raise wire.failed(400, message, call.group, "invalid_request_error")
+    if not isinstance(wanted, int) or not 1 <= wanted <= min(size, MOST_DIMENSIONS):
+        message = (
+            "litellm.BadRequestError: OpenAIException - Invalid value for 'dimensions' = "
+            f"{wanted}. Must be between 1 and {size}."
+        )
+        raise wire.failed(400, message, call.group, "invalid_request_error", "dimensions")
+    return wanted
