@@ -8,6 +8,7 @@ import json
 import logging
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 
 import contract
@@ -503,6 +504,20 @@ def test_a_client_that_leaves_ends_the_upstreams_work(other, proxy, learner):
     key = proxy.keys.find(learner.headers["Authorization"].removeprefix("Bearer "))
     assert key is not None
     assert key.in_flight == 0
+
+
+def test_whoever_leaves_a_stream_pays_for_what_came(other, proxy, learner):
+    other.answer = lambda body: endless(other.left, piece({"content": "One two"}))
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}
+    with learner.post("/chat/completions", json={**body, "stream": True}, stream=True) as response:
+        next(response.iter_lines())
+    assert other.left.wait(10)
+    key = proxy.keys.find(learner.headers["Authorization"].removeprefix("Bearer "))
+    for _ in range(1000):
+        if not key.in_flight:
+            break
+        time.sleep(0.01)
+    assert key.spend == pytest.approx(8 * 0.15e-6 + 2 * 0.6e-6)
 
 
 def leave_after_asking(client: Client, other: OtherServer) -> None:
