@@ -109,12 +109,12 @@ def _reply(call: Call) -> Reply:
     prompt, completion = PROMPT_TOKENS, COMPLETION_TOKENS
     said = {}
     if call.is_stream:
-        prompt, completion = tokens.count_messages(body["messages"]), tokens.count(text)
+        prompt, completion = call.prompt_tokens, tokens.count(text)
         details = {"reasoning_tokens": 0, "text_tokens": completion}
         said = {"usage": {"completion_tokens_details": details}}
     elif call.caller.key.max_budget is not None:
         # LiteLLM counts a prompt only where it has to keep within a budget.
-        prompt = tokens.count_messages(body["messages"])
+        prompt = call.prompt_tokens
     return Reply(choices, prompt, completion, said=said)
 
 

@@ -54,13 +54,12 @@ class Rules:
         )
         if not varies:
             completion *= wanted
-        prompt = tokens.count_messages(body["messages"])
         said = {
             "system_fingerprint": wire.fingerprint(call.model),
             "service_tier": "default",
             "usage": wire.usage_details(),
         }
-        return Reply(tuple(choices), prompt, completion, said=said)
+        return Reply(tuple(choices), call.prompt_tokens, completion, said=said)
 
     async def stream(self, call: Call) -> Cut:
         return Cut(await self.reply(call))

@@ -223,6 +223,8 @@ class Streaming:
         self._first: dict[str, Any] | None = None
         self._pieces: list[Any] = []
         self._texts: dict[int, str] = {}
+        self._arguments: dict[int, str] = {}
+        """Of the tools that each answer calls, together."""
         self._usage: dict[str, Any] = {}
         self._ended = False
         self.said: dict[str, Any] = {}
@@ -247,7 +249,10 @@ class Streaming:
         self._relay.record(self._call, self._request, {"pieces": self._pieces})
 
     def reply(self) -> Reply:
-        choices = [{"message": {"content": text}} for text in self._texts.values()]
+        choices = [
+            {"message": {"content": text, "tool_calls": _called_with(self._arguments[index])}}
+            for index, text in self._texts.items()
+        ]
         body = {**self.said, "choices": choices or [{}], "usage": self._usage}
         return reply_of(self._call, body, self._relay.headers_of(self._response))
 
@@ -275,9 +280,18 @@ class Streaming:
             raise provider.unreachable(self._call.group)
 
     def _note(self, choice: dict[str, Any]) -> None:
-        text = choice["delta"].get("content") or ""
-        self._texts[choice["index"]] = self._texts.get(choice["index"], "") + text
+        index, delta = choice["index"], choice["delta"]
+        called = (mapping(made).get("function") for made in items(delta.get("tool_calls")))
+        arguments = [mapping(function).get("arguments") for function in called]
+        self._texts[index] = self._texts.get(index, "") + (delta.get("content") or "")
+        self._arguments[index] = self._arguments.get(index, "") + "".join(
+            part for part in arguments if isinstance(part, str)
+        )
         self._ended = self._ended or "finish_reason" in choice
+
+
+def _called_with(arguments: str) -> list[dict[str, Any]]:
+    return [{"function": {"arguments": arguments}}] if arguments else []
 
 
 class OrElse:

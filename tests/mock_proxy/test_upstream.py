@@ -19,6 +19,7 @@ from proxy_client import Client
 from starlette.responses import JSONResponse, Response
 
 from mock_proxy.config import ProxyConfig, load, practice
+from mock_proxy.litellm import tokens
 from mock_proxy.routes.asking import Events
 from mock_proxy.server.run import RunningProxy, running
 from mock_proxy.upstream.source import KEY_VARIABLE, UpstreamError, address, names_of, upstream
@@ -504,6 +505,15 @@ def test_a_client_that_leaves_ends_the_upstreams_work(other, proxy, learner):
     key = proxy.keys.find(learner.headers["Authorization"].removeprefix("Bearer "))
     assert key is not None
     assert key.in_flight == 0
+
+
+def test_the_calls_of_tools_in_a_stream_are_counted_here(other, learner):
+    parts = [{"index": 0, "function": {"arguments": text}} for text in ('{"a":', " 1}")]
+    pieces = [piece({"tool_calls": [part]}) for part in parts]
+    other.answer = lambda body: streaming(*pieces, piece({}, "tool_calls"), DONE)
+    learner.ask("Hello", stream=True)
+    (entry,) = learner.get("/spend/logs").json()
+    assert entry["completion_tokens"] == tokens.count('{"a": 1}')
 
 
 def test_whoever_leaves_a_stream_pays_for_what_came(other, proxy, learner):
