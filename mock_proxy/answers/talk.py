@@ -22,7 +22,7 @@ class Conversation:
 
     turns: tuple[tuple[str, str], ...]
     nth: int = 1
-    """The how-manieth answer this is, where answers may vary; else 1."""
+    """Which answer this is, where answers may vary: the first, the second, …; else 1."""
 
     @cached_property
     def question(self) -> str:
