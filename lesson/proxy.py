@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 from lesson.options import number_from
 from lesson_runner.page.places import LessonError
 from mock_proxy import config
-from mock_proxy.server import server
+from mock_proxy.server.run import serve as run_server
 
 if TYPE_CHECKING:
-    from mock_proxy.upstream.upstream import Source
+    from mock_proxy.upstream.source import Source
 
 EXAMPLE = "lesson proxy --port 4000"
 
@@ -103,21 +103,21 @@ def run(options: argparse.Namespace) -> int:
 
 
 def serve_from_source(options: argparse.Namespace, loaded: config.ProxyConfig) -> int:
-    from mock_proxy.upstream import upstream  # brings httpx
+    from mock_proxy.upstream import source as sources  # brings httpx
     from mock_proxy.upstream.recording import RecordingError
 
     with contextlib.ExitStack() as stack:
         names = dict(options.upstream_model)
         try:
             if options.replay is not None:
-                source = upstream.replay(
+                source = sources.replay(
                     loaded, options.replay, names, else_practice=options.else_practice
                 )
             else:
                 source = stack.enter_context(
-                    upstream.upstream(loaded, options.upstream, names, record=options.record)
+                    sources.upstream(loaded, options.upstream, names, record=options.record)
                 )
-        except (upstream.UpstreamError, RecordingError) as error:
+        except (sources.UpstreamError, RecordingError) as error:
             raise LessonError(str(error)) from error
         return serve(options, source.config, source)
 
@@ -125,7 +125,7 @@ def serve_from_source(options: argparse.Namespace, loaded: config.ProxyConfig) -
 def serve(
     options: argparse.Namespace, loaded: config.ProxyConfig, source: "Source | None" = None
 ) -> int:
-    return server.serve(
+    return run_server(
         loaded,
         options.host,
         options.port,

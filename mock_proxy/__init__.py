@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .config import load
-    from .server.server import RunningProxy, addresses, is_loopback, running
+    from .server.run import RunningProxy, addresses, is_loopback, running
 
 __all__ = ["RunningProxy", "addresses", "is_loopback", "load", "running"]
 
@@ -18,5 +18,5 @@ __all__ = ["RunningProxy", "addresses", "is_loopback", "load", "running"]
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(".config" if name == "load" else ".server.server", __name__)
+    module = import_module(".config" if name == "load" else ".server.run", __name__)
     return getattr(module, name)

@@ -2,7 +2,10 @@
 
 import ast
 from collections.abc import Iterator
+from importlib.util import resolve_name
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 
@@ -16,6 +19,26 @@ FORBIDDEN = {
 }
 
 
+ROOMS = (
+    ("config", "keys"),
+    ("litellm",),
+    ("call",),
+    ("answers", "upstream"),
+    ("routes",),
+    ("classroom",),
+    ("server",),
+)
+"""Of mock_proxy, from the ground up: each may import those below it, none beside or above it."""
+
+for floor, rooms in enumerate(ROOMS):
+    for room in rooms:
+        FORBIDDEN["mock_proxy." + room] = [
+            "mock_proxy." + other for others in ROOMS[floor:] for other in others if other != room
+        ]
+# The routes know what a maker of answers is, and none of the makers; the server chooses.
+FORBIDDEN["mock_proxy.routes"] += ["mock_proxy.answers", "mock_proxy.upstream"]
+
+
 def within(module: str, package: str) -> bool:
     return module == package or module.startswith(package + ".")
 
@@ -25,19 +48,25 @@ def imports() -> dict[str, set[str]]:
     names = {".".join(f.relative_to(ROOT).with_suffix("").parts): f for f in files}
     names = {name.removesuffix(".__init__"): file for name, file in names.items()}
     return {
-        name: set(imported(file.read_text("utf-8"), set(names))) - {name}
+        name: set(imported(file.read_text("utf-8"), set(names), package_of(name, file))) - {name}
         for name, file in names.items()
     }
 
 
-def imported(source: str, modules: set[str]) -> Iterator[str]:
+def package_of(name: str, file: Path) -> str:
+    return name if file.stem == "__init__" else name.rpartition(".")[0]
+
+
+def imported(source: str, modules: set[str], package: str = "") -> Iterator[str]:
+    """The modules that a source in this package imports, by their whole names."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            module = resolve_name("." * node.level + (node.module or ""), package)
             for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                yield inner if inner in modules else node.module
+                inner = f"{module}.{alias.name}"
+                yield inner if inner in modules else module
 
 
 def wrong(graph: dict[str, set[str]]) -> list[tuple[str, str]]:
@@ -75,3 +104,27 @@ def test_a_wrong_import_is_found() -> None:
 
 def test_a_circle_is_found() -> None:
     assert in_circles({"a": {"b"}, "b": {"a"}, "c": {"a"}, "d": set()}) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "target"),
+    [
+        ("mock_proxy.answers.made_up", "from ..routes import chat", "mock_proxy.routes.chat"),
+        ("mock_proxy.answers.made_up", "from ..upstream import relay", "mock_proxy.upstream.relay"),
+        (
+            "mock_proxy.routes.made_up",
+            "from ..answers.rules import Rules",
+            "mock_proxy.answers.rules",
+        ),
+        ("mock_proxy.call", "from . import server", "mock_proxy.server"),
+    ],
+)
+def test_a_wrong_relative_import_is_found(module: str, source: str, target: str) -> None:
+    modules = {"mock_proxy.routes.chat", "mock_proxy.upstream.relay", "mock_proxy.server"}
+    targets = set(imported(source, modules, module.rpartition(".")[0]))
+    assert wrong({module: targets}) == [(module, target)]
+
+
+def test_every_room_has_its_place() -> None:
+    rooms = {name.split(".")[1] for name in imports() if name.startswith("mock_proxy.")}
+    assert rooms == {room for floor in ROOMS for room in floor}

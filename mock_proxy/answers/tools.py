@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import labels, rules, schemas
+from . import labels, schemas, talk
 
 
 def call_for(
-    conversation: rules.Conversation, tools: Sequence[Any], choice: Any
+    conversation: talk.Conversation, tools: Sequence[Any], choice: Any
 ) -> dict[str, Any] | None:
     """The call of a tool that answers the conversation, as ``tool_calls`` holds it.
 
@@ -40,7 +40,7 @@ def call_for(
     }
 
 
-def _is_answered(conversation: rules.Conversation) -> bool:
+def _is_answered(conversation: talk.Conversation) -> bool:
     return bool(conversation.turns) and conversation.turns[-1][0] in ("tool", "function")
 
 

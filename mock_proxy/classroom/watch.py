@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..litellm import wire
 from ..routes.auth import ASKED_MODEL, sent_key
-from .classroom import Asked, Classroom, shown
+from .board import Asked, Classroom, shown
 
 PAGE, EVENTS = "/classroom", "/classroom/events"
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from .keys import Key
+from .store import Key
 
 PASSING = {"in_flight", "meters", "asked", "failed", "store"}
 """Fields of a key that end with the proxy."""

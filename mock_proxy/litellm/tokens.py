@@ -77,6 +77,28 @@ def text_of(content: Any) -> str:
     return "" if content is None else str(content)
 
 
+def texts_of(given: Any) -> list[str]:
+    """The texts to embed. A list of numbers is one text, given as tokens."""
+    return [" ".join(map(str, item)) if _is_tokens(item) else str(item) for item in _items(given)]
+
+
+def count_inputs(given: Any) -> int:
+    """The tokens of the texts to embed."""
+    return sum(map(_count, _items(given)))
+
+
+def _items(given: Any) -> list[Any]:
+    return given if isinstance(given, list) and not _is_tokens(given) else [given]
+
+
+def _is_tokens(item: Any) -> bool:
+    return isinstance(item, list) and bool(item) and all(isinstance(n, int) for n in item)
+
+
+def _count(item: Any) -> int:
+    return len(item) if _is_tokens(item) else count(str(item))
+
+
 def _pieces(text: str) -> Iterable[str]:
     for line in LINE.findall(text):
         yield from _pieces_of_line(line)

@@ -17,7 +17,7 @@ import orjson
 from starlette.responses import Response
 
 from ..config import Model
-from ..keys import keys
+from ..keys import store
 
 VERSION = "1.106.2"
 
@@ -96,19 +96,19 @@ def no_virtual_key(received: str) -> ProxyError:
 def unknown_key(received: str) -> ProxyError:
     message = (
         "Authentication Error, Invalid proxy server token passed. "
-        f"Received API Key = {keys.masked(received)}, Key Hash (Token) ={keys.digest(received)}. "
+        f"Received API Key = {store.masked(received)}, Key Hash (Token) ={store.digest(received)}. "
         "Unable to find token in cache or `LiteLLM_VerificationTokenTable`"
     )
     return ProxyError(401, message, "token_not_found_in_db", "key")
 
 
-def expired_key(key: keys.Key) -> ProxyError:
+def expired_key(key: store.Key) -> ProxyError:
     message = (
         f"Authentication Error - Expired Key. Key Expiry time {key.expires} "
-        f"and current time {keys.now()}"
+        f"and current time {store.now()}"
     )
     # The end of the SHA-256, not of the key: LiteLLM has only that at this point.
-    return ProxyError(401, message, "expired_key", keys.masked(key.token))
+    return ProxyError(401, message, "expired_key", store.masked(key.token))
 
 
 def model_denied(model: str) -> ProxyError:
@@ -119,7 +119,7 @@ def model_denied(model: str) -> ProxyError:
     return ProxyError(403, message, "key_model_access_denied", "model")
 
 
-def over_budget(key: keys.Key) -> ProxyError:
+def over_budget(key: store.Key) -> ProxyError:
     message = (
         f"Budget has been exceeded! Key={key.key_alias or 'key'} ({key.key_name}) "
         f"Current cost: {key.spend}, Max budget: {key.max_budget}"
@@ -127,8 +127,8 @@ def over_budget(key: keys.Key) -> ProxyError:
     return ProxyError(422, message, "budget_exceeded")
 
 
-def over_limit(limit: keys.OverLimit) -> ProxyError:
-    reset_at = (keys.now() + timedelta(seconds=60)).strftime("%Y-%m-%d %H:%M:%S UTC")
+def over_limit(limit: store.OverLimit) -> ProxyError:
+    reset_at = (store.now() + timedelta(seconds=60)).strftime("%Y-%m-%d %H:%M:%S UTC")
     message = (
         f"Rate limit exceeded for {limit.scope}: {limit.name}. Limit type: {limit.kind}. "
         f"Current limit: {limit.limit}, Remaining: 0. Limit resets at: {reset_at}"
@@ -169,7 +169,7 @@ def failed(
 # --- headers ----------------------------------------------------------------------------------
 
 
-def key_headers(key: keys.Key, cost: float = 0.0) -> Headers:
+def key_headers(key: store.Key, cost: float = 0.0) -> Headers:
     """What LiteLLM says of the key: its limits where it has any, and its spend in USD."""
     limits = {
         "x-litellm-key-tpm-limit": key.tpm_limit,
@@ -181,7 +181,7 @@ def key_headers(key: keys.Key, cost: float = 0.0) -> Headers:
 
 
 def error_headers(
-    key: keys.Key, call_id: str, *, version: bool = False, timeout: float | None = None
+    key: store.Key, call_id: str, *, version: bool = False, timeout: float | None = None
 ) -> Headers:
     """For an error after authentication. Only some routes name the version."""
     headers = {"x-litellm-call-id": call_id}
@@ -194,7 +194,7 @@ def error_headers(
 
 
 def answer_headers(
-    key: keys.Key,
+    key: store.Key,
     model: Model,
     group: str,
     *,
@@ -272,22 +272,35 @@ def model_entry(name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def usage(prompt: int, completion: int, *, canned: bool) -> dict[str, Any]:
-    """Tokens used. A provider's answer breaks them down, a canned one does not."""
-    counted: dict[str, Any] = {
+def usage(prompt: int, completion: int) -> dict[str, Any]:
+    """Tokens used."""
+    return {
         "completion_tokens": completion,
         "prompt_tokens": prompt,
         "total_tokens": prompt + completion,
     }
-    if not canned:
-        counted["completion_tokens_details"] = {
+
+
+def usage_details() -> dict[str, Any]:
+    """How a provider breaks its tokens down, where none is of a special kind."""
+    return {
+        "completion_tokens_details": {
             "accepted_prediction_tokens": 0,
             "audio_tokens": 0,
             "reasoning_tokens": 0,
             "rejected_prediction_tokens": 0,
-        }
-        counted["prompt_tokens_details"] = {"audio_tokens": 0, "cached_tokens": 0}
-    return counted
+        },
+        "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": 0},
+    }
+
+
+def tool_call(made: Mapping[str, Any]) -> dict[str, Any]:
+    function = made.get("function") or {}
+    return {
+        "function": {"arguments": function.get("arguments", "{}"), "name": function.get("name")},
+        "id": made.get("id"),
+        "type": made.get("type", "function"),
+    }
 
 
 def fingerprint(model: Model) -> str:

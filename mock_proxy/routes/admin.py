@@ -15,13 +15,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..call import Proxy
-from ..keys import keys
-from ..keys.keys import Key
+from ..call import Caller, Proxy
+from ..keys import store
+from ..keys.store import Key
 from ..litellm import wire
 from ..litellm.wire import JSON, Detail, ProxyError
 from . import spend
-from .auth import Caller
 
 
 class KeySettings(BaseModel):
@@ -234,9 +233,9 @@ def settings_of(form: KeySettings, *, changing: bool = False) -> dict[str, Any]:
     if form.metadata is not None or metadata:
         given["metadata"] = metadata
     if form.duration is not None:
-        given["expires"] = keys.now() + _duration(form.duration)
+        given["expires"] = store.now() + _duration(form.duration)
     if form.budget_duration is not None:
-        given["budget_reset_at"] = keys.next_reset(form.budget_duration)
+        given["budget_reset_at"] = store.next_reset(form.budget_duration)
     kept = {name: getattr(form, name, None) for name in KEPT_FIELDS}
     kept = {name: value for name, value in kept.items() if value is not None}
     if kept:
@@ -264,7 +263,7 @@ def _check(form: KeySettings, proxy: Proxy, existing: str | None = None) -> None
 
 def _duration(text: str) -> timedelta:
     try:
-        return keys.duration(text)
+        return store.duration(text)
     except ValueError as problem:
         raise ProxyError(500, str(problem), "internal_server_error") from None
 
@@ -304,7 +303,7 @@ def _by_alias(proxy: Proxy, alias: str | None) -> Key | None:
 
 
 def _changed(key: Key) -> None:
-    key.updated_at = key.settings_updated_at = keys.now()
+    key.updated_at = key.settings_updated_at = store.now()
     key.keep()
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
 from starlette.requests import Request
 
-from ..keys.keys import Key, KeyStore
+from ..call import Body, Caller
+from ..keys.store import Key, KeyStore
 from ..litellm import wire
 
 KEY_HEADERS = (
@@ -27,17 +27,6 @@ FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 ASKED_MODEL = "mock_proxy.model"
 """Where a request's scope says for which model a key was needed, None for none."""
-
-Body = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Caller:
-    """A request that passed authentication."""
-
-    key: Key
-    body: Body
-    call_id: str = field(default_factory=lambda: wire.new_id(""))
 
 
 async def enter(request: Request, keys: KeyStore, *, is_llm_route: bool = True) -> Caller:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -10,20 +9,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..call import Call, Choice, Proxy, Reply, Route, answering, make_reply
+from ..call import Body, Call, Caller, Choice, Proxy, Reply, Stream
 from ..litellm import tokens
 from ..litellm.wire import ProxyError
-from . import failures
-from .auth import Body, Caller
-from .chat import streamed, whole
-from .responses import as_chat
+from .asking import Form, ask
 
-ROUTE = Route(
-    "anthropic_messages",
-    needs=("messages", "max_tokens"),
-    names_version=True,
-    default_timeout=600.0,
-)
+NEEDS = ("messages", "max_tokens")
 
 ERROR_TYPES = {
     400: "invalid_request_error",
@@ -36,39 +27,10 @@ ERROR_TYPES = {
 }
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 
-CANNED_ID = "msg_013Zva2CMHLNnXjNJJKqJ2EF"
-CANNED_TOKENS = (2095, 503)
-"""A canned answer of LiteLLM 1.106.2 always says this; it costs nothing."""
-
-LEFT_OUT = ("x-litellm-model-api-base", "x-litellm-callback-duration-ms")
-"""Headers of an answer that this route does not send."""
-
 
 async def reply_to(request: Request, proxy: Proxy, caller: Caller) -> Response:
     """The model's next message, or an error in Anthropic's form."""
-    call: Call | None = None
-    try:
-        async with answering(request, proxy, caller, ROUTE) as call:
-            response = await _reply(call)
-        for name in LEFT_OUT:
-            if name in response.headers:
-                del response.headers[name]
-        return response
-    except ProxyError as error:
-        raise _in_anthropics_form(error, call) from None
-
-
-async def _reply(call: Call) -> Response:
-    is_stream = call.body.get("stream") is True
-    await failures.on_demand(call.model, call.group, call.caller.key, is_stream=is_stream)
-    if call.model.mock_response is not None:  # never a stream, though one be asked for
-        reply = Reply((Choice(str(call.model.mock_response)),), *CANNED_TOKENS, (0.0, 0.0))
-        return whole(call, reply, canned_body(call, reply))
-    call = as_chat(call, chat_of(call.body))
-    reply = await make_reply(call)
-    if is_stream:
-        return streamed(call, reply, stream(call, reply))
-    return whole(call, reply, body_of(call, reply))
+    return await ask(request, proxy, caller, FORM)
 
 
 def _in_anthropics_form(error: ProxyError, call: Call | None) -> ProxyError:
@@ -78,7 +40,7 @@ def _in_anthropics_form(error: ProxyError, call: Call | None) -> ProxyError:
         told["provider_specific_fields"] = error.error["provider_specific_fields"]
     changed = ProxyError(error.status, "", None, headers=error.headers)
     changed.body = {"type": "error", "error": told}
-    if error.error["param"] in ROUTE.needs:  # sent with one header of LiteLLM's only
+    if error.error["param"] in NEEDS:  # sent with one header of LiteLLM's only
         changed.headers = {"x-litellm-call-id": error.headers["x-litellm-call-id"]}
     elif call is not None:
         call_id = {"x-litellm-call-id": call.caller.call_id, "x-litellm-model-id": call.model.id}
@@ -86,7 +48,7 @@ def _in_anthropics_form(error: ProxyError, call: Call | None) -> ProxyError:
     return changed
 
 
-def chat_of(body: Body) -> Body:
+def chat_of(body: Body, group: str) -> Body:
     """The same request as ``/chat/completions`` takes it."""
     messages = body["messages"] if isinstance(body["messages"], list) else []
     system = tokens.text_of(body.get("system"))
@@ -99,6 +61,7 @@ def chat_of(body: Body) -> Body:
         if isinstance(tool, dict)
     ]
     return {
+        "model": group,
         "messages": chat,
         "max_tokens": body["max_tokens"],
         "temperature": body.get("temperature"),
@@ -158,29 +121,10 @@ def body_of(call: Call, reply: Reply) -> dict[str, Any]:
     }
 
 
-def canned_body(call: Call, reply: Reply) -> dict[str, Any]:
-    return {
-        "content": [{"text": reply.choices[0].text, "type": "text"}],
-        "id": CANNED_ID,
-        "model": call.group,
-        "role": "assistant",
-        "stop_reason": "end_turn",
-        "stop_sequence": None,
-        "type": "message",
-        "usage": {"input_tokens": reply.prompt_tokens, "output_tokens": reply.completion_tokens},
-    }
-
-
-async def stream(call: Call, reply: Reply) -> AsyncIterator[bytes]:
-    """The answer as named events; what the client did not wait for costs nothing."""
-    try:
-        for kind, fields in _events(call, reply):
-            data = json.dumps({"type": kind, **fields}, ensure_ascii=False)
-            yield f"event: {kind}\ndata: {data}\n\n".encode()
-            await asyncio.sleep(0)
-        call.settle(reply)
-    finally:
-        call.admission.close()
+async def events(call: Call, stream: Stream) -> AsyncIterator[bytes]:
+    for kind, fields in _events(call, stream.reply()):
+        data = json.dumps({"type": kind, **fields}, ensure_ascii=False)
+        yield f"event: {kind}\ndata: {data}\n\n".encode()
 
 
 def _events(call: Call, reply: Reply) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -221,3 +165,17 @@ def _events(call: Call, reply: Reply) -> Iterator[tuple[str, dict[str, Any]]]:
     usage = {"input_tokens": reply.prompt_tokens, "output_tokens": reply.completion_tokens}
     yield "message_delta", {"delta": end, "usage": usage}
     yield "message_stop", {}
+
+
+FORM = Form(
+    "anthropic_messages",
+    needs=NEEDS,
+    read=chat_of,
+    body=body_of,
+    events=events,
+    end=b"",
+    names_version=True,
+    default_timeout=600.0,
+    left_out=("x-litellm-model-api-base", "x-litellm-callback-duration-ms"),
+    error=_in_anthropics_form,
+)

@@ -11,13 +11,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..call import Proxy
+from ..call import Caller, Proxy
 from ..config import Model
-from ..keys.keys import Key
-from ..litellm import tokens, wire
+from ..keys.store import Key
+from ..litellm import checks, tokens, wire
 from ..litellm.wire import JSON, Detail
-from . import failures
-from .auth import Caller
 
 SHOWN = {
     *("model", "api_base", "api_version", "base_model", "custom_llm_provider", "region_name"),
@@ -165,7 +163,7 @@ async def parameters(request: Request, proxy: Proxy, caller: Caller) -> Response
     supported = list(_forms()["supported_openai_params"])
     if tokens.key_in_table(name):
         lacking = ["reasoning_effort"]
-        if name in failures.WITHOUT_RESPONSE_FORMAT:
+        if name in checks.WITHOUT_RESPONSE_FORMAT:
             lacking.append("response_format")
         supported = [parameter for parameter in supported if parameter not in lacking] + ["user"]
     elif proxy.config.find(name) is None:

@@ -2,52 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..call import Call, Choice, Proxy, Reply, Route, answering, make_reply
+from ..call import Body, Call, Caller, Choice, Proxy, Reply, Stream
 from ..litellm import tokens, wire
-from .auth import Body, Caller
-from .chat import streamed, whole
-from .failures import at_first
-
-ROUTE = Route("/responses", needs=("input",), names_version=True)
-
-CANNED_CREATED = 1741476542
-CANNED_MESSAGE = "msg_67ccd2bf17f0819081ff3bb2cf6508e60bb6a6b452d3795b"
-CANNED_TOKENS = (36, 87)
-CANNED_COST = (7.2e-05, 0.000696)
-"""A canned answer of LiteLLM 1.106.2 always says this, whatever was asked of which model."""
+from .asking import Form, ask
 
 
 async def respond(request: Request, proxy: Proxy, caller: Caller) -> Response:
-    """The answer to ``input``, or ProxyError."""
-    async with answering(request, proxy, caller, ROUTE) as call:
-        is_stream = call.body.get("stream") is True
-        if call.model.mock_response is not None:
-            if is_stream:
-                return _broken_stream(call)
-            reply = Reply((Choice(str(call.model.mock_response)),), *CANNED_TOKENS, CANNED_COST)
-            return whole(call, reply, canned_body(call, reply))
-        call = as_chat(call, chat_of(call.body))
-        at_first(call.model, call.group, call.caller.key)
-        reply = await make_reply(call)
-        if is_stream:
-            return streamed(call, reply, stream(call, reply))
-        return whole(call, reply, body_of(call, reply))
+    """The answer to ``input``."""
+    return await ask(request, proxy, caller, FORM)
 
 
-def as_chat(call: Call, chat: Body) -> Call:
-    """The call with its body as a chat request, for the rules to answer."""
-    return replace(call, caller=replace(call.caller, body={**chat, "model": call.group}))
-
-
-def chat_of(body: Body) -> Body:
+def chat_of(body: Body, group: str) -> Body:
     """The same request as ``/chat/completions`` takes it."""
     given = body["input"]
     items = given if isinstance(given, list) else [{"role": "user", "content": given}]
@@ -55,6 +26,7 @@ def chat_of(body: Body) -> Body:
     if body.get("instructions"):
         messages.insert(0, {"role": "system", "content": body["instructions"]})
     chat: Body = {
+        "model": group,
         "messages": messages,
         "max_tokens": body.get("max_output_tokens"),
         "temperature": body.get("temperature"),
@@ -162,56 +134,9 @@ def _output(call: Call, choice: Choice) -> list[dict[str, Any]]:
     ]
 
 
-def canned_body(call: Call, reply: Reply) -> dict[str, Any]:
-    body = body_of(call, reply)
-    body["output"][0]["id"] = CANNED_MESSAGE
-    details = dict.fromkeys(("audio_tokens", "reasoning_tokens", "text_tokens"))
-    body["usage"] |= {
-        "input_tokens_details": {
-            "audio_tokens": None,
-            "cached_tokens": 0,
-            "cached_tokens_details": None,
-            "image_tokens": None,
-            "text_tokens": None,
-            "video_tokens": None,
-        },
-        "output_tokens_details": details,
-    }
-    return body | {
-        "created_at": CANNED_CREATED,
-        "metadata": {},
-        "temperature": 1.0,
-        "top_p": 1.0,
-        "reasoning": {"effort": None, "summary": None},
-        "text": {"format": {"type": "text"}},
-        "truncation": "disabled",
-        "store": True,
-    }
-
-
-def _broken_stream(call: Call) -> Response:
-    """LiteLLM 1.106.2 cannot stream a canned answer in this form."""
-    call.admission.close()
-    reply = Reply((), *CANNED_TOKENS, CANNED_COST)
-    error = {"message": "Error processing stream start", "type": "internal_server_error"}
-    problem = {"error": {**error, "param": None, "code": "500"}}
-    headers = {**call.headers(reply), "cache-control": "no-cache", "x-accel-buffering": "no"}
-    content = wire.event(problem) + wire.DONE
-    return Response(content, 500, headers=headers, media_type="text/event-stream")
-
-
-async def stream(call: Call, reply: Reply) -> AsyncIterator[bytes]:
-    """The answer as events; what the client did not wait for costs nothing."""
-    try:
-        for number, (kind, fields) in enumerate(_events(call, reply)):
-            yield wire.event(
-                {"type": kind, **fields, "sequence_number": number, "model": call.group}
-            )
-            await asyncio.sleep(0)
-        call.settle(reply)
-        yield wire.DONE
-    finally:
-        call.admission.close()
+async def events(call: Call, stream: Stream) -> AsyncIterator[bytes]:
+    for number, (kind, fields) in enumerate(_events(call, stream.reply())):
+        yield wire.event({"type": kind, **fields, "sequence_number": number, "model": call.group})
 
 
 def _events(call: Call, reply: Reply) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -242,3 +167,13 @@ def _events(call: Call, reply: Reply) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "response.output_item.done", {"output_index": index, "item": item}
     end = "response.incomplete" if done["status"] == "incomplete" else "response.completed"
     yield end, {"response": done}
+
+
+FORM = Form(
+    "/responses",
+    needs=("input",),
+    read=chat_of,
+    body=body_of,
+    events=events,
+    names_version=True,
+)

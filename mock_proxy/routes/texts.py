@@ -2,84 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..call import Call, Choice, Proxy, Reply, Route, answering, make_reply
+from ..call import Body, Call, Caller, Proxy, Ready, Reply, Stream
 from ..litellm import tokens, wire
 from ..litellm.wire import ProxyError
-from . import failures
-from .auth import Caller
-from .chat import pieces_of, streamed, usage_of, wants_usage, whole
-
-if TYPE_CHECKING:
-    from ..upstream.relay import Streaming
-
-ROUTE = Route("/completions", needs=("prompt",))
+from .asking import Form, ask, in_pieces, usage_of, wants_usage
 
 
 async def complete(request: Request, proxy: Proxy, caller: Caller) -> Response:
-    """The continuation of a text, or ProxyError. LiteLLM asks a chat model with one message."""
-    try:
-        async with answering(request, proxy, caller, ROUTE) as call:
-            prompt = call.body["prompt"]
-            if isinstance(prompt, list) and all(isinstance(part, str) for part in prompt):
-                prompt = " ".join(prompt)
-            if not isinstance(prompt, str):
-                raise _unmapped(prompt, call.group)
-            messages = [{"role": "user", "content": prompt}]
-            call = replace(call, caller=replace(caller, body={**caller.body, "messages": messages}))
-            is_stream = call.body.get("stream") is True
-            body = {**call.body, "model": call.group}
-            failures.check(body, call.model, relayed=call.relay is not None)
-            await failures.on_demand(call.model, call.group, call.caller.key, is_stream=is_stream)
-            await asyncio.sleep(float(call.model.params.get("mock_delay") or 0))
-            if is_stream:
-                return _without(NOT_IN_STREAMS, await _streamed(call))
-            reply = await make_reply(call)
-            return whole(call, reply, body_of(call, reply))
-    except ProxyError as error:
-        # Of its own headers LiteLLM 1.106.2 sends but one here; and it writes an unknown
-        # model's error in a form of its own.
-        error.headers = {
-            name: text
-            for name, text in error.headers.items()
-            if name == "x-litellm-call-id" or name.startswith("llm_provider-")
-        }
-        if "provider_specific_fields" in error.error:
-            message = f"400: {{'error': '{error.error['message']}'}}"
-            plain = ProxyError(400, message, "None", "None", headers=error.headers)
-            raise plain from None
-        raise
+    return await ask(request, proxy, caller, FORM)
 
 
-NOT_IN_STREAMS = (
-    "x-litellm-model-api-base",
-    "x-litellm-response-cost",
-    "x-litellm-callback",
-    "x-litellm-overhead",
-)
-"""Headers that LiteLLM 1.106.2 leaves out of a streamed completion."""
-
-
-async def _streamed(call: Call) -> Response:
-    relayed = await call.relay.stream(call) if call.relay is not None else None
-    if relayed is not None:
-        return relayed.response(call, _relayed_chunks(call, relayed))
-    reply = await make_reply(call)
-    return streamed(call, reply, stream(call, reply))
-
-
-def _without(names: tuple[str, ...], response: Response) -> Response:
-    for name in list(response.headers):
-        if name.startswith(names):
-            del response.headers[name]
-    return response
+def read(body: Body, group: str) -> Body:
+    """LiteLLM asks a chat model with one message."""
+    prompt = body["prompt"]
+    if isinstance(prompt, list) and all(isinstance(part, str) for part in prompt):
+        prompt = " ".join(prompt)
+    if not isinstance(prompt, str):
+        raise _unmapped(prompt, group)
+    return {**body, "model": group, "messages": [{"role": "user", "content": prompt}]}
 
 
 def _unmapped(prompt: Any, group: str) -> ProxyError:
@@ -91,8 +37,23 @@ def _unmapped(prompt: Any, group: str) -> ProxyError:
     return wire.failed(500, message, group, None)
 
 
+def in_form(error: ProxyError, call: Call | None) -> ProxyError:
+    """Of its own headers LiteLLM 1.106.2 sends but one here; and it writes an unknown model's
+    error in a form of its own."""
+    headers = {
+        name: text
+        for name, text in error.headers.items()
+        if name == "x-litellm-call-id" or name.startswith("llm_provider-")
+    }
+    if "provider_specific_fields" in error.error:
+        message = f"400: {{'error': '{error.error['message']}'}}"
+        return ProxyError(400, message, "None", "None", headers=headers)
+    error.headers = headers
+    return error
+
+
 def body_of(call: Call, reply: Reply) -> dict[str, Any]:
-    usage = usage_of(call, reply)
+    usage = usage_of(reply)
     for name in ("completion_tokens_details", "prompt_tokens_details"):
         known = usage.get(name)
         more = {"text_tokens": None, "image_tokens": None, "video_tokens": None}
@@ -115,42 +76,25 @@ def body_of(call: Call, reply: Reply) -> dict[str, Any]:
     }
 
 
-async def stream(call: Call, reply: Reply) -> AsyncIterator[bytes]:
-    """The answer as server-sent events; what the client did not wait for costs nothing."""
-    try:
-        for chunk in _chunks(call, reply):
-            yield wire.event(chunk)
-            await asyncio.sleep(0)
-        call.settle(reply)
-        yield wire.DONE
-    finally:
-        call.admission.close()
-
-
-def _chunks(call: Call, reply: Reply) -> Iterator[dict[str, Any]]:
-    first = reply.choices[0] if reply.choices else Choice("")
-    for piece in pieces_of(call, first):
-        yield _chunk(call, {"index": 0, "text": piece})
-    yield _chunk(call, {"finish_reason": first.finish_reason, "index": 0})
-    if wants_usage(call):
-        yield _usage_chunk(call, reply)
-
-
-async def _relayed_chunks(call: Call, relayed: Streaming) -> AsyncIterator[dict[str, Any]]:
-    """The first answer's pieces as they come, and how it ended."""
-    async for choices in relayed.choices():
-        for choice in choices:
+async def events(call: Call, stream: Stream) -> AsyncIterator[bytes]:
+    """The first answer's pieces, and how it ended."""
+    async for piece in stream.pieces():
+        if isinstance(piece, Ready):
+            yield wire.event(piece)
+            continue
+        for choice in piece:
             if choice["index"] == 0 and "content" in choice["delta"]:
-                yield _chunk(call, {"index": 0, "text": choice["delta"]["content"]})
+                yield wire.event(_chunk(call, {"index": 0, "text": choice["delta"]["content"]}))
             if choice["index"] == 0 and "finish_reason" in choice:
-                yield _chunk(call, {"finish_reason": choice["finish_reason"], "index": 0})
+                end = {"finish_reason": choice["finish_reason"], "index": 0}
+                yield wire.event(_chunk(call, end))
     if wants_usage(call):
-        yield _usage_chunk(call, relayed.reply())
+        yield wire.event(_usage_chunk(call, stream.reply()))
 
 
 def _chunk(call: Call, choice: dict[str, Any], **more: Any) -> dict[str, Any]:
     if not wants_usage(call):  # then each chunk carries an empty count (LiteLLM 1.106.2)
-        more = {"usage": wire.usage(0, 0, canned=True)}
+        more = {"usage": wire.usage(0, 0)}
     return {
         "id": call.id,
         "object": "text_completion",
@@ -162,7 +106,7 @@ def _chunk(call: Call, choice: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def _usage_chunk(call: Call, reply: Reply) -> dict[str, Any]:
-    usage = wire.usage(reply.prompt_tokens, reply.completion_tokens, canned=True)
+    usage = wire.usage(reply.prompt_tokens, reply.completion_tokens)
     usage["completion_tokens_details"] = {
         "reasoning_tokens": 0,
         "text_tokens": reply.completion_tokens,
@@ -170,6 +114,25 @@ def _usage_chunk(call: Call, reply: Reply) -> dict[str, Any]:
     price = call.price(reply)
     cost = {} if price is None else {"cost": sum(price)}
     return _chunk(call, {"index": 0}, usage={**usage, **cost})
+
+
+FORM = Form(
+    "/completions",
+    needs=("prompt",),
+    read=read,
+    body=body_of,
+    events=events,
+    stream=in_pieces,
+    is_checked=True,
+    # What LiteLLM 1.106.2 leaves out of a streamed completion.
+    left_out_of_streams=(
+        "x-litellm-model-api-base",
+        "x-litellm-response-cost",
+        "x-litellm-callback",
+        "x-litellm-overhead",
+    ),
+    error=in_form,
+)
 
 
 async def count(request: Request, proxy: Proxy, caller: Caller) -> Response:

@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI, Request
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 
-from ..call import Proxy, unless_gone
-from ..classroom.classroom import Classroom
+from ..answers.canned import Canned
+from ..answers.rules import Rules
+from ..call import Caller, Maker, Proxy
+from ..classroom.board import Classroom
 from ..classroom.watch import add_classroom
-from ..config import ProxyConfig
-from ..keys.keys import KeyStore
+from ..config import Model, ProxyConfig
+from ..keys.store import KeyStore
 from ..litellm import wire
 from ..litellm.wire import JSON, Detail, ProxyError
 from ..routes import admin, chat, embed, messages, models, responses, texts
-from ..routes.auth import Caller, enter
-from . import describe
-from .middleware import GZip, RequestSize, SecurityHeaders
+from ..routes.auth import enter
+from . import swagger
+from .middleware import RequestSize, SecurityHeaders
 
 if TYPE_CHECKING:  # httpx is not for those who relay nothing
     from ..upstream.relay import Relay
@@ -43,18 +46,14 @@ def create_app(
         redoc_url=None,
         static_url="/swagger",
         swagger_ui_oauth2_redirect_url="/docs/oauth2-redirect",
-        swagger_ui_parameters=describe.SWAGGER_UI,
+        swagger_ui_parameters=swagger.SWAGGER_UI,
         title="LiteLLM API",
         version=wire.VERSION,
-        description=describe.PROXY,
-        openapi_tags=describe.TAGS,
     )
-    proxy = Proxy(config, keys, relay=relay)
-    _add_llm(app, proxy)  # first, as routes are tried in order and these are asked most
-    _add_models(app, proxy)
-    _add_keys(app, proxy)
+    proxy = Proxy(config, keys, makers(relay))
+    _add_routes(app, proxy)
     _add_health(app)
-    describe.add_security(app)
+    swagger.describe(app)
     _add_errors(app)
     app.add_middleware(
         CORSMiddleware,
@@ -67,8 +66,21 @@ def create_app(
     app.add_middleware(RequestSize)
     if classroom is not None:
         add_classroom(app, classroom)
-    app.add_middleware(GZip)
+    app.add_middleware(GZipMiddleware, minimum_size=500, compresslevel=6)
     return app
+
+
+def makers(relay: Relay | None) -> Callable[[Model], Maker]:
+    """Who answers for which model: the one place that knows all makers."""
+    canned, rules = Canned(), Rules()
+    relayed = rules if relay is None else relay.or_else(rules)
+
+    def maker_for(model: Model) -> Maker:
+        if model.is_canned:
+            return canned
+        return relayed if relay is not None and relay.serves(model) else rules
+
+    return maker_for
 
 
 EXPOSED_HEADERS = (
@@ -108,77 +120,68 @@ def _add_health(app: FastAPI) -> None:
     async def ready() -> Response:
         return JSON({"status": "healthy", "db": "connected"})
 
-    app.get("/health/liveliness", **describe.LIVELINESS)(alive)
-    app.get("/health/liveness", include_in_schema=False)(alive)
-    app.get("/health/readiness", **describe.READINESS)(ready)
+    app.get("/health/liveliness")(alive)
+    app.get("/health/liveness")(alive)
+    app.get("/health/readiness")(ready)
 
 
-def _add_models(app: FastAPI, proxy: Proxy) -> None:
-    def add(path: str, answer: Answer, description: dict[str, Any]) -> None:
-        app.get(path, **description)(_endpoint(proxy, answer))
+ASK: tuple[tuple[str, Answer], ...] = (
+    # The longer path first: "/engines/{model:path}/completions" would match it too.
+    ("/chat/completions", chat.complete),
+    ("/completions", texts.complete),
+    ("/embeddings", embed.embeddings),
+)
+"""Each under its four paths."""
 
-    add("/models", models.listing, describe.MODELS)
-    add("/v1/models", models.listing, HIDDEN)
-    add("/v1/models/{model_id}", models.one, describe.MODEL)
-    add("/models/{model_id}", models.one, HIDDEN)
-    add("/model/info", models.info, describe.MODEL_INFO)
-    add("/v1/model/info", models.info, HIDDEN)
-    add("/model_group/info", models.groups, HIDDEN)
-    add("/utils/supported_openai_params", models.parameters, HIDDEN)
+PREFIXES = ("", "/v1", "/engines/{model:path}", "/openai/deployments/{model:path}")
+
+ROUTES: tuple[tuple[str, str, Answer], ...] = (
+    *(("POST", prefix + path, answer) for path, answer in ASK for prefix in PREFIXES),
+    ("POST", "/responses", responses.respond),
+    ("POST", "/v1/responses", responses.respond),
+    ("POST", "/openai/v1/responses", responses.respond),
+    ("POST", "/v1/messages", messages.reply_to),
+    ("POST", "/utils/token_counter", texts.count),
+    ("GET", "/models", models.listing),
+    ("GET", "/v1/models", models.listing),
+    ("GET", "/v1/models/{model_id}", models.one),
+    ("GET", "/models/{model_id}", models.one),
+    ("GET", "/model/info", models.info),
+    ("GET", "/v1/model/info", models.info),
+    ("GET", "/model_group/info", models.groups),
+    ("GET", "/utils/supported_openai_params", models.parameters),
+)
+"""In the order in which they are tried: those that are asked most come first."""
+
+KEY_ROUTES: tuple[tuple[str, str, Answer], ...] = (
+    ("GET", "/key/info", admin.info),
+    ("GET", "/key/list", admin.listing),
+    ("GET", "/spend/logs", admin.spend_logs),
+    ("POST", "/key/generate", admin.generate),
+    ("POST", "/key/update", admin.update),
+    ("POST", "/key/delete", admin.delete),
+    ("POST", "/key/block", admin.block),
+    ("POST", "/key/unblock", admin.unblock),
+    ("POST", "/key/regenerate", admin.regenerate),
+    ("POST", "/key/{key}/regenerate", admin.regenerate),
+)
+"""Those that ask for no budget."""
 
 
-HIDDEN: dict[str, Any] = {"include_in_schema": False}
+def _add_routes(app: FastAPI, proxy: Proxy) -> None:
+    for routes, is_llm_route in ((ROUTES, True), (KEY_ROUTES, False)):
+        for method, path, answer in routes:
+            endpoint = _endpoint(proxy, answer, is_llm_route=is_llm_route)
+            app.add_api_route(path, endpoint, methods=[method])
 
 
 def _endpoint(
-    proxy: Proxy, answer: Answer, *, is_llm_route: bool = True
+    proxy: Proxy, answer: Answer, *, is_llm_route: bool
 ) -> Callable[[Request], Awaitable[Response]]:
     """What FastAPI calls: who asks, then the answer."""
 
     async def endpoint(request: Request) -> Response:
         caller = await enter(request, proxy.keys, is_llm_route=is_llm_route)
-        if proxy.relay is not None and is_llm_route:
-            return await unless_gone(request, answer(request, proxy, caller))
         return await answer(request, proxy, caller)
 
     return endpoint
-
-
-def _add_llm(app: FastAPI, proxy: Proxy) -> None:
-    """The routes that ask a model, each under its four paths."""
-
-    def add(path: str, answer: Answer, description: dict[str, Any]) -> None:
-        endpoint = _endpoint(proxy, answer)
-        app.post(path, **description)(endpoint)
-        for prefix in ("/v1", "/engines/{model:path}", "/openai/deployments/{model:path}"):
-            app.post(prefix + path, **HIDDEN)(endpoint)
-
-    # The longer path first: "/engines/{model:path}/completions" would match it too.
-    add("/chat/completions", chat.complete, describe.CHAT)
-    add("/completions", texts.complete, describe.COMPLETION)
-    add("/embeddings", embed.embeddings, describe.EMBEDDINGS)
-
-    for path in ("/responses", "/v1/responses", "/openai/v1/responses"):
-        described = describe.RESPONSES if path == "/responses" else HIDDEN
-        app.post(path, **described)(_endpoint(proxy, responses.respond))
-    app.post("/v1/messages", **describe.MESSAGES)(_endpoint(proxy, messages.reply_to))
-    app.post("/utils/token_counter", **describe.TOKEN_COUNTER)(_endpoint(proxy, texts.count))
-
-
-def _add_keys(app: FastAPI, proxy: Proxy) -> None:
-    def endpoint(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
-        return _endpoint(proxy, answer, is_llm_route=False)
-
-    app.get("/key/info", **describe.KEY_INFO)(endpoint(admin.info))
-    app.get("/key/list", **describe.KEY_LIST)(endpoint(admin.listing))
-    app.get("/spend/logs", **describe.SPEND_LOGS)(endpoint(admin.spend_logs))
-    app.post("/key/generate", **describe.KEY_GENERATE)(endpoint(admin.generate))
-    for path, answer in (
-        ("/key/update", admin.update),
-        ("/key/delete", admin.delete),
-        ("/key/block", admin.block),
-        ("/key/unblock", admin.unblock),
-        ("/key/regenerate", admin.regenerate),
-        ("/key/{key}/regenerate", admin.regenerate),
-    ):
-        app.post(path, **HIDDEN)(endpoint(answer))

@@ -21,8 +21,8 @@ import httpx
 import orjson
 
 from ..litellm import wire
+from .forms import CHAT, EMBEDDINGS, Request
 from .relay import NotRecorded
-from .upstream_forms import CHAT, EMBEDDINGS, Request
 
 KEY = re.compile(r"sk-[A-Za-z0-9_-]{8,}")
 """What may be a key that a learner wrote into a prompt."""

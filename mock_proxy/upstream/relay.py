@@ -10,23 +10,20 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from dataclasses import replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
 import orjson
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
 
-from ..call import Call, Reply
+from ..call import Call, Maker, Piece, Reply, Stream
 from ..config import Model
-from ..litellm import provider, wire
+from ..litellm import provider, tokens, wire
 from ..litellm.wire import ProxyError
-from ..routes import embed
-from .upstream_forms import (
+from .forms import (
     CHAT,
     EMBEDDINGS,
     Request,
@@ -53,7 +50,8 @@ SHORTEST_SECRET = 8
 """Characters of a key from which on it is looked for; local servers take ``none`` as a key."""
 
 
-T = TypeVar("T")
+BY_RULES = {"x-practice-proxy-answer": "rules"}
+"""Marks an answer of the rules where others come from a recording."""
 
 LOG = logging.getLogger(__name__)
 """For who started the proxy: learners are told no more than LiteLLM tells."""
@@ -61,14 +59,6 @@ LOG = logging.getLogger(__name__)
 
 class NotRecorded(ProxyError):
     """A recording does not hold this request."""
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """Vectors as the upstream sent them, numbers or packed, and what they cost."""
-
-    reply: Reply
-    vectors: list[Any]
 
 
 class Recorder(Protocol):
@@ -93,7 +83,7 @@ class Relay:
         else_practice: bool = False,
     ) -> None:
         self.url, self.names, self._key = url, dict(names), key
-        self._recorder, self._else_practice = recorder, else_practice
+        self._recorder, self.else_practice = recorder, else_practice
         headers = {"accept-encoding": "identity", "content-type": "application/json"}
         if key:
             headers["authorization"] = f"Bearer {key}"
@@ -113,33 +103,19 @@ class Relay:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def reply(self, call: Call) -> Reply | None:
-        """The upstream's answer to a chat; None if it is left to the rules."""
-        return await self._or_rules(self._chat(call))
+    def or_else(self, rules: Maker) -> Maker:
+        """Who answers what this relay serves: where a recording is to be helped out, both."""
+        return OrElse(self, rules) if self.else_practice else self
 
-    async def stream(self, call: Call) -> Streaming | None:
-        """The upstream's answer as it comes, once its first piece is there."""
-        return await self._or_rules(self._streaming(call))
-
-    async def embed(self, call: Call) -> Embedded | None:
-        """The vectors of the request's texts, and their price."""
-        return await self._or_rules(self._vectors(call))
-
-    async def _or_rules(self, answer: Awaitable[T]) -> T | None:
-        try:
-            return await answer
-        except NotRecorded:
-            if self._else_practice:
-                return None
-            raise
-
-    async def _chat(self, call: Call) -> Reply:
+    async def reply(self, call: Call) -> Reply:
+        """The upstream's answer to a chat."""
         body = {name: value for name, value in chat_of(call).items() if name != "stream"}
         response, request = await self._send(call, CHAT, body)
         answer = await self._whole(call, response, request)
         return reply_of(call, answer, self.headers_of(response))
 
-    async def _streaming(self, call: Call) -> Streaming:
+    async def stream(self, call: Call) -> Streaming:
+        """The upstream's answer as it comes, once its first piece is there."""
         response, request = await self._send(call, CHAT, chat_of(call))
         streaming = Streaming(self, call, response, request)
         try:
@@ -149,16 +125,18 @@ class Relay:
             raise
         return streaming
 
-    async def _vectors(self, call: Call) -> Embedded:
+    async def vectors(self, call: Call) -> Reply:
+        """The vectors as the upstream sent them, numbers or packed, and what they cost."""
         response, request = await self._send(call, EMBEDDINGS, call.body)
         answer = await self._whole(call, response, request)
         try:
-            vectors = [item["embedding"] for item in answer["data"]]
+            vectors = tuple(item["embedding"] for item in answer["data"])
         except (KeyError, TypeError):
             raise provider.unreadable(call.group, "Invalid response object") from None
         used = number(mapping(answer.get("usage")).get("prompt_tokens"))
-        used = embed.count(call.body["input"]) if used is None else used
-        return Embedded(Reply((), used, 0, said={}, headers=self.headers_of(response)), vectors)
+        used = tokens.count_inputs(call.body["input"]) if used is None else used
+        headers = self.headers_of(response)
+        return Reply((), used, 0, headers=headers, made_here=False, vectors=vectors)
 
     async def _send(
         self, call: Call, path: str, body: Mapping[str, Any]
@@ -245,6 +223,8 @@ class Streaming:
         self._first: dict[str, Any] | None = None
         self._pieces: list[Any] = []
         self._texts: dict[int, str] = {}
+        self._arguments: dict[int, str] = {}
+        """Of the tools that each answer calls, together."""
         self._usage: dict[str, Any] = {}
         self._ended = False
         self.said: dict[str, Any] = {}
@@ -254,7 +234,7 @@ class Streaming:
         self._first = await anext(self._events, None)
         self.said = said_by(self._first or {})
 
-    async def choices(self) -> AsyncIterator[list[dict[str, Any]]]:
+    async def pieces(self) -> AsyncIterator[Piece]:
         """The pieces of the answers, as LiteLLM writes them."""
         event = self._first
         while event is not None:
@@ -269,35 +249,17 @@ class Streaming:
         self._relay.record(self._call, self._request, {"pieces": self._pieces})
 
     def reply(self) -> Reply:
-        """All that came, for its price."""
-        choices = [{"message": {"content": text}} for text in self._texts.values()]
+        choices = [
+            {"message": {"content": text, "tool_calls": _called_with(self._arguments[index])}}
+            for index, text in self._texts.items()
+        ]
         body = {**self.said, "choices": choices or [{}], "usage": self._usage}
-        return reply_of(self._call, body, {})
-
-    def response(self, call: Call, chunks: AsyncIterator[dict[str, Any]]) -> Response:
-        """The answer to the client: the chunks made of these pieces, as server-sent events."""
-        handed_on = self._relay.headers_of(self._response)
-        nothing_yet = Reply((), 0, 0, said=self.said, headers=handed_on)
-        headers = call.headers(nothing_yet, is_stream=True)
-        return Events(self, self._paid(call, chunks), headers)
+        return reply_of(self._call, body, self._relay.headers_of(self._response))
 
     async def close(self) -> None:
-        """Tell the upstream to stop, if it has not; what was not sent costs nothing."""
-        self._call.admission.close()
+        """Tell the upstream to stop, if it has not."""
         await self._events.aclose()
         await self._response.aclose()
-
-    async def _paid(
-        self, call: Call, chunks: AsyncIterator[dict[str, Any]]
-    ) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in chunks:
-                yield wire.event(chunk)
-        except ProxyError as error:  # in the middle: LiteLLM writes it into the stream, and ends
-            yield wire.event({"error": error.error})
-            return
-        call.settle(self.reply())
-        yield wire.DONE
 
     async def _read(self) -> AsyncGenerator[dict[str, Any], None]:
         """The data of each event, to the end of the stream."""
@@ -318,29 +280,54 @@ class Streaming:
             raise provider.unreachable(self._call.group)
 
     def _note(self, choice: dict[str, Any]) -> None:
-        text = choice["delta"].get("content") or ""
-        self._texts[choice["index"]] = self._texts.get(choice["index"], "") + text
+        index, delta = choice["index"], choice["delta"]
+        called = (mapping(made).get("function") for made in items(delta.get("tool_calls")))
+        arguments = [mapping(function).get("arguments") for function in called]
+        self._texts[index] = self._texts.get(index, "") + (delta.get("content") or "")
+        self._arguments[index] = self._arguments.get(index, "") + "".join(
+            part for part in arguments if isinstance(part, str)
+        )
         self._ended = self._ended or "finish_reason" in choice
 
 
-class Events(StreamingResponse):
-    """Ends the upstream's work, however this answer ends: even where it never began."""
+def _called_with(arguments: str) -> list[dict[str, Any]]:
+    return [{"function": {"arguments": arguments}}] if arguments else []
 
-    def __init__(
-        self, streaming: Streaming, events: AsyncIterator[bytes], headers: wire.Headers
-    ) -> None:
-        self._streaming = streaming
-        super().__init__(
-            events,
-            headers={**headers, "cache-control": "no-cache", "x-accel-buffering": "no"},
-            media_type="text/event-stream",
-        )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+class OrElse:
+    """A recording's answers, and those of another maker, marked, to what it does not hold."""
+
+    def __init__(self, relay: Relay, other: Maker) -> None:
+        self._relay, self._other = relay, other
+
+    async def reply(self, call: Call) -> Reply:
         try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await self._streaming.close()
+            return await self._relay.reply(call)
+        except NotRecorded:
+            return replace(await self._other.reply(call), headers=BY_RULES)
+
+    async def stream(self, call: Call) -> Stream:
+        try:
+            return await self._relay.stream(call)
+        except NotRecorded:
+            return Marked(await self._other.stream(call))
+
+    async def vectors(self, call: Call) -> Reply:
+        try:
+            return await self._relay.vectors(call)
+        except NotRecorded:
+            return replace(await self._other.vectors(call), headers=BY_RULES)
+
+
+class Marked:
+    """A stream whose headers say that it comes from no recording."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.pieces, self.close = stream.pieces, stream.close
+
+    def reply(self) -> Reply:
+        return replace(self._stream.reply(), headers=BY_RULES)
 
 
 @contextlib.contextmanager

@@ -135,7 +135,7 @@ def test_a_class_in_all_states_breaks_no_rule_of_accessibility(
     assert violations(classroom) == []
 
     # Ten minutes later
-    monkeypatch.setattr("mock_proxy.classroom.classroom.RECENT", -1)
+    monkeypatch.setattr("mock_proxy.classroom.board.RECENT", -1)
     ask(proxy, keys["working"])
     expect(row_of(classroom, "working")).to_contain_text("Quiet")
     assert states(classroom) == {"stopped", "quiet", "unused"}

@@ -9,7 +9,7 @@ import pytest
 from proxy_client import Client
 
 from mock_proxy.config import load
-from mock_proxy.server.server import RunningProxy, running
+from mock_proxy.server.run import RunningProxy, running
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from mock_proxy.config import load
-from mock_proxy.server.server import running
+from mock_proxy.server.run import running
 
 COMMAND = os.environ.get("LITELLM_COMMAND")
 pytestmark = pytest.mark.skipif(COMMAND is None, reason="LITELLM_COMMAND names no LiteLLM")

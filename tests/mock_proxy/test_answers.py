@@ -2,7 +2,7 @@
 
 import pytest
 
-from mock_proxy.answers import rules
+from mock_proxy.answers import talk
 
 LABELS = "health, climate, energy, education, equality, none"
 TASK = f"Classify the title into one of these labels: {LABELS}. Answer with the label only."
@@ -12,7 +12,7 @@ def answer(question, system=None, nth=1, before=()):
     messages = [{"role": "system", "content": system}] if system else []
     messages += [{"role": role, "content": content} for role, content in before]
     messages.append({"role": "user", "content": question})
-    return rules.answer(rules.read(messages, nth))
+    return talk.answer(talk.read(messages, nth))
 
 
 TITLES = {
@@ -169,4 +169,4 @@ def test_system_message_changes_how_an_answer_is_said(wish, test):
 
 @pytest.mark.parametrize("messages", [[], ["x"], [None], [{}], [{"role": "user", "content": 5}]])
 def test_any_messages_get_an_answer(messages):
-    assert rules.answer(rules.read(messages))
+    assert talk.answer(talk.read(messages))

@@ -19,12 +19,13 @@ import pytest
 import requests
 from proxy_client import Client
 
-from mock_proxy.classroom import classroom, watch
-from mock_proxy.classroom.classroom import Asked, Classroom, Record, State, state_of
-from mock_proxy.server import server
-from mock_proxy.server.server import RunningProxy, running
+from mock_proxy.classroom import board, watch
+from mock_proxy.classroom.board import Asked, Classroom, Record, State, state_of
+from mock_proxy.keys import store
+from mock_proxy.server import run
+from mock_proxy.server.run import RunningProxy, running
 
-HTML = Path(classroom.__file__).with_name("classroom.html").read_text(encoding="utf-8")
+HTML = Path(board.__file__).with_name("classroom.html").read_text(encoding="utf-8")
 WRONG_KEY = "sk-wrong-0123456789abcdef"
 
 
@@ -202,7 +203,7 @@ def test_key_without_alias_goes_by_its_masked_name(proxy):
 
 
 def test_master_key_that_somebody_chose_is_no_practice_key():
-    assert classroom.name_of(server.keys.KeyStore("sk-mine").master) == "master key"
+    assert board.name_of(store.KeyStore("sk-mine").master) == "master key"
 
 
 NOW = 10_000.0
@@ -232,7 +233,7 @@ def test_who_has_been_quiet_for_ten_minutes_moves_down(failures, seconds_ago, fa
 
 
 def test_snapshot_stays_as_it_was():
-    room = Classroom(server.keys.KeyStore("sk-practice-key"))
+    room = Classroom(store.KeyStore("sk-practice-key"))
     failed = Asked("GET", "/nowhere", None, 404, None, "10.0.0.1", NOW)
     room.note("sk-practice-key", failed)
     before = room.snapshot(NOW)
@@ -244,7 +245,7 @@ def test_snapshot_stays_as_it_was():
 def test_rule_on_the_page_is_the_rule_in_the_code():
     rule = " ".join((State.__doc__ or "").split())
     assert rule in " ".join(HTML.split())
-    assert (classroom.MANY, classroom.RECENT) == (3, 10 * 60)
+    assert (board.MANY, board.RECENT) == (3, 10 * 60)
 
 
 # --- wrong keys -------------------------------------------------------------------------------
@@ -331,11 +332,11 @@ def test_many_requests_are_one_event(proxy, monkeypatch):
 def test_page_that_is_closed_costs_nothing_more(monkeypatch):
     made: list[Classroom] = []
 
-    def kept(keys: server.keys.KeyStore) -> Classroom:
+    def kept(keys: store.KeyStore) -> Classroom:
         made.append(Classroom(keys))
         return made[0]
 
-    monkeypatch.setattr(server, "Classroom", kept)
+    monkeypatch.setattr(run, "Classroom", kept)
     with running(classroom=True) as proxy:
         with opened(proxy) as page:
             next(page.snapshots())
@@ -382,7 +383,7 @@ def test_no_prompt_no_answer_and_no_key_is_ever_sent(proxy):
     assert '"path":"/models/sk-…"' in text
     assert '"model":"(not shown)"' in text
     keys.append(proxy.master_key)
-    secrets = [*keys, *map(server.keys.digest, keys), *PROMPT.split()[:2], answer]
+    secrets = [*keys, *map(store.digest, keys), *PROMPT.split()[:2], answer]
     assert [secret for secret in secrets if secret in text] == []
 
 
@@ -393,10 +394,10 @@ def test_key_that_was_taken_for_a_name_is_not_shown(proxy):
 
 
 def test_names_of_models_are_shown_with_their_typos():
-    assert classroom.shown("gpt-4o-mimi") == "gpt-4o-mimi"
-    assert classroom.shown("Llama-3.3-70B-Instruct") == "Llama-3.3-70B-Instruct"
-    assert classroom.shown("/v1//{path}") == "/v1//{path}"
-    assert classroom.shown(["gpt-4"]) is None
+    assert board.shown("gpt-4o-mimi") == "gpt-4o-mimi"
+    assert board.shown("Llama-3.3-70B-Instruct") == "Llama-3.3-70B-Instruct"
+    assert board.shown("/v1//{path}") == "/v1//{path}"
+    assert board.shown(["gpt-4"]) is None
 
 
 @pytest.mark.parametrize("key", [None, "a virtual key", WRONG_KEY, "sk-", "Schlüssel"])
@@ -411,7 +412,7 @@ def test_only_the_master_key_opens_the_events(proxy, key):
 
 def test_hash_of_a_key_does_not_open_the_events(proxy):
     for key in (proxy.master_key, proxy.new_key()):
-        sent = {"Authorization": f"Bearer {server.keys.digest(key)}"}
+        sent = {"Authorization": f"Bearer {store.digest(key)}"}
         response = requests.get(proxy.url + "/classroom/events", headers=sent, timeout=5)
         assert response.status_code == 401
 
@@ -464,7 +465,7 @@ def test_table_is_told_to_screen_readers():
 
 
 def test_what_is_remembered_is_bounded(proxy, monkeypatch):
-    monkeypatch.setattr(classroom, "MOST", 5)
+    monkeypatch.setattr(board, "MOST", 5)
     for number in range(20):
         fail(learner(proxy, proxy.new_key(f"learner {number}")))
         learner(proxy, None, f"10.0.0.{number}").get("/models")
@@ -482,7 +483,7 @@ def test_what_is_remembered_is_bounded(proxy, monkeypatch):
 
 
 def test_kinds_of_error_are_counted_apart_up_to_a_limit(proxy, monkeypatch):
-    monkeypatch.setattr(classroom, "MOST_KINDS", 2)
+    monkeypatch.setattr(board, "MOST_KINDS", 2)
     client = learner(proxy, proxy.new_key("ann"))
     for _ in range(2):
         fail(client)

@@ -18,7 +18,7 @@ import pytest
 from contract import DATA
 
 from mock_proxy.config import load
-from mock_proxy.server.server import running
+from mock_proxy.server.run import running
 
 HELLO = [{"role": "user", "content": "Say hello."}]
 LITELLM_COMMAND = os.environ.get("LITELLM_COMMAND")

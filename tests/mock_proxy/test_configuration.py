@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mock_proxy.config import PRACTICE_CONFIG, PRACTICE_KEY, ConfigError, load, practice
-from mock_proxy.server.server import running
+from mock_proxy.server.run import running
 
 GOOD = """\
 model_list:

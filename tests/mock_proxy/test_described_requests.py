@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mock_proxy.config import practice
-from mock_proxy.keys.keys import KeyStore
+from mock_proxy.keys.store import KeyStore
 from mock_proxy.server.app import create_app
-from mock_proxy.server.server import running
+from mock_proxy.server.run import running
 
 REQUIRED = "LITELLM_COMMAND" in os.environ  # as in test_clients
 CASES = int(os.environ.get("LESSON_SCHEMATHESIS_CASES", "25"))

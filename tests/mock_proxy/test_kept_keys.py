@@ -10,12 +10,12 @@ import requests
 from proxy_client import Client
 from test_starting import free_port
 
-from mock_proxy.keys import keys
+from mock_proxy.keys import store
 from mock_proxy.keys.state import State, StateError
 
 COMMAND = (
-    "import pathlib, sys; from mock_proxy import config; from mock_proxy.server import server;"
-    "sys.exit(server.serve(config.load(config.PRACTICE_CONFIG), '127.0.0.1',"
+    "import pathlib, sys; from mock_proxy import config; from mock_proxy.server import run;"
+    "sys.exit(run.serve(config.load(config.PRACTICE_CONFIG), '127.0.0.1',"
     " int(sys.argv[1]), pathlib.Path(sys.argv[2])))"
 )
 
@@ -37,19 +37,19 @@ def state(tmp_path):
 
 
 def test_key_is_read_as_it_was_written(state):
-    store = keys.KeyStore("sk-master", state)
-    text, key = store.add(
+    kept = store.KeyStore("sk-master", state)
+    text, key = kept.add(
         key_alias="a",
         models=["gpt-4"],
         max_budget=1.0,
-        expires=keys.now(),
-        budget_reset_at=keys.now(),
+        expires=store.now(),
+        budget_reset_at=store.now(),
         metadata={"time": "in a dictionary of its own", "course": 1},
         model_rpm_limit={"gpt-4": 1},
     )
-    _, gone = store.add()
-    store.remove(gone)
-    again = keys.KeyStore("sk-master", state)
+    _, gone = kept.add()
+    kept.remove(gone)
+    again = store.KeyStore("sk-master", state)
     assert [k.token for k in again] == [key.token]
     found = again.find(text)
     assert found is not None
@@ -60,7 +60,7 @@ def test_key_is_read_as_it_was_written(state):
 def test_file_holds_no_key_itself(tmp_path):
     path = tmp_path / "keys.sqlite"
     with contextlib.closing(State(path)) as state:
-        text, key = keys.KeyStore("sk-master", state).add()
+        text, key = store.KeyStore("sk-master", state).add()
     assert text.encode() not in path.read_bytes()
     assert key.token.encode() in path.read_bytes()
 

@@ -6,7 +6,7 @@ import re
 import httpx
 
 from mock_proxy.config import load
-from mock_proxy.server.server import running
+from mock_proxy.server.run import running
 
 GPT_4 = {
     "id": "gpt-4",

@@ -16,11 +16,11 @@ from proxy_client import Client
 from starlette.responses import JSONResponse
 
 from mock_proxy.config import load, practice
-from mock_proxy.server.server import RunningProxy, running
+from mock_proxy.server.run import RunningProxy, running
 from mock_proxy.upstream import recording
+from mock_proxy.upstream.forms import Request
 from mock_proxy.upstream.recording import Recorder, RecordingError
-from mock_proxy.upstream.upstream import KEY_VARIABLE, UpstreamError, replay, upstream
-from mock_proxy.upstream.upstream_forms import Request
+from mock_proxy.upstream.source import KEY_VARIABLE, UpstreamError, replay, upstream
 
 PLANTED = "planted-key-0123456789"
 URL = "http://127.0.0.1:11434/v1"

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from proxy_client import Client
 
-from mock_proxy.keys import keys
+from mock_proxy.keys import store
 
 
 def test_calls_are_told_newest_first_with_their_cost(client):
@@ -35,7 +35,7 @@ def test_each_key_is_told_of_its_own_calls_only(proxy):
     assert Client(proxy.url, other).get("/spend/logs").json() == []
     assert Client(proxy.url, other).get("/spend/logs", params={"api_key": one}).json() == []
     master = Client(proxy.url, proxy.master_key)
-    for name in (one, keys.digest(one)):
+    for name in (one, store.digest(one)):
         assert len(master.get("/spend/logs", params={"api_key": name}).json()) == 1
     assert len(master.get("/spend/logs").json()) > 0
 
@@ -48,7 +48,7 @@ def test_one_call_can_be_looked_up(client):
 
 def test_days_are_summed_unless_calls_are_asked_for(client):
     cost = sum(float(client.ask("Hi").headers["x-litellm-response-cost"]) for _ in range(2))
-    today = keys.now().date()
+    today = store.now().date()
     days = {"start_date": str(today), "end_date": str(today + timedelta(days=2))}
     first, *others = client.get("/spend/logs", params=days).json()
     assert first["spend"] == pytest.approx(cost)

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from mock_proxy.config import PRACTICE_CONFIG, PRACTICE_KEY, ProxyConfig, load
-from mock_proxy.server.server import addresses, is_loopback, master_key_for, running, serve
+from mock_proxy.server.run import addresses, is_loopback, master_key_for, running, serve
 
 ROOT = Path(__file__).parents[2]
 SLOW = """\
@@ -25,8 +25,8 @@ model_list:
     litellm_params: {model: openai/gpt-4}
 """
 COMMAND = (
-    "import sys; from mock_proxy import config; from mock_proxy.server import server;"
-    "sys.exit(server.serve(config.load(config.PRACTICE_CONFIG), '127.0.0.1', int(sys.argv[1])))"
+    "import sys; from mock_proxy import config; from mock_proxy.server import run;"
+    "sys.exit(run.serve(config.load(config.PRACTICE_CONFIG), '127.0.0.1', int(sys.argv[1])))"
 )
 
 

@@ -6,7 +6,7 @@ import pytest
 from proxy_client import Client
 
 from mock_proxy.config import load
-from mock_proxy.server.server import running
+from mock_proxy.server.run import running
 
 LABEL = {
     "type": "json_schema",

@@ -3,7 +3,11 @@
 import re
 
 import pytest
+from fastapi.routing import APIRoute
 from proxy_client import Client
+
+from mock_proxy.config import practice
+from mock_proxy.server.app import create_app
 
 
 @pytest.fixture
@@ -41,6 +45,18 @@ def test_every_route_is_described(description):
         assert operation["summary"], (method, path)
         assert operation["description"], (method, path)
         assert set(operation["tags"]) <= tags
+
+
+def test_every_described_route_is_there(proxy):
+    app = create_app(practice(), proxy.keys)
+    served = {
+        (method.lower(), route.path)
+        for route in app.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods
+    }
+    described = {(method, path) for method, path, _ in operations(app.openapi())}
+    assert described <= served
 
 
 def test_every_route_but_health_asks_for_the_key(description):

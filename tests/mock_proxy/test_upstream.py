@@ -8,6 +8,7 @@ import json
 import logging
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 
 import contract
@@ -18,9 +19,10 @@ from proxy_client import Client
 from starlette.responses import JSONResponse, Response
 
 from mock_proxy.config import ProxyConfig, load, practice
-from mock_proxy.server.server import RunningProxy, running
-from mock_proxy.upstream.relay import Events
-from mock_proxy.upstream.upstream import KEY_VARIABLE, UpstreamError, address, names_of, upstream
+from mock_proxy.litellm import tokens
+from mock_proxy.routes.asking import Events
+from mock_proxy.server.run import RunningProxy, running
+from mock_proxy.upstream.source import KEY_VARIABLE, UpstreamError, address, names_of, upstream
 
 PLANTED = "planted-key-0123456789"
 """The upstream's key: nobody but the upstream is to see it."""
@@ -503,6 +505,29 @@ def test_a_client_that_leaves_ends_the_upstreams_work(other, proxy, learner):
     key = proxy.keys.find(learner.headers["Authorization"].removeprefix("Bearer "))
     assert key is not None
     assert key.in_flight == 0
+
+
+def test_the_calls_of_tools_in_a_stream_are_counted_here(other, learner):
+    parts = [{"index": 0, "function": {"arguments": text}} for text in ('{"a":', " 1}")]
+    pieces = [piece({"tool_calls": [part]}) for part in parts]
+    other.answer = lambda body: streaming(*pieces, piece({}, "tool_calls"), DONE)
+    learner.ask("Hello", stream=True)
+    (entry,) = learner.get("/spend/logs").json()
+    assert entry["completion_tokens"] == tokens.count('{"a": 1}')
+
+
+def test_whoever_leaves_a_stream_pays_for_what_came(other, proxy, learner):
+    other.answer = lambda body: endless(other.left, piece({"content": "One two"}))
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}
+    with learner.post("/chat/completions", json={**body, "stream": True}, stream=True) as response:
+        next(response.iter_lines())
+    assert other.left.wait(10)
+    key = proxy.keys.find(learner.headers["Authorization"].removeprefix("Bearer "))
+    for _ in range(1000):
+        if not key.in_flight:
+            break
+        time.sleep(0.01)
+    assert key.spend == pytest.approx(8 * 0.15e-6 + 2 * 0.6e-6)
 
 
 def leave_after_asking(client: Client, other: OtherServer) -> None:

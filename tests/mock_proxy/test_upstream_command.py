@@ -121,5 +121,5 @@ def test_a_map_without_a_name_is_refused(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_who_relays_nothing_loads_no_client() -> None:
     """httpx costs a learner's start a tenth of a second and more."""
-    code = "import sys, mock_proxy.server.server; sys.exit('httpx' in sys.modules)"
+    code = "import sys, mock_proxy.server.run; sys.exit('httpx' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

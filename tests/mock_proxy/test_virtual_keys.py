@@ -7,8 +7,8 @@ import pytest
 from proxy_client import Client
 
 from mock_proxy.config import PRACTICE_CONFIG, ProxyConfig, load
-from mock_proxy.keys import keys
-from mock_proxy.server.server import running
+from mock_proxy.keys import store
+from mock_proxy.server.run import running
 
 
 @pytest.fixture
@@ -79,18 +79,18 @@ def test_requests_a_minute_are_limited(make):
 
 
 def test_limit_ends_with_its_minute(monkeypatch):
-    key = keys.Key("token", "sk-...", rpm_limit=1)
+    key = store.Key("token", "sk-...", rpm_limit=1)
     key.admit("gpt-4", 0)
-    with pytest.raises(keys.OverLimit):
+    with pytest.raises(store.OverLimit):
         key.admit("gpt-4", 0)
-    monkeypatch.setattr(keys, "now", lambda: datetime.now(timezone.utc) + timedelta(seconds=61))
+    monkeypatch.setattr(store, "now", lambda: datetime.now(timezone.utc) + timedelta(seconds=61))
     key.admit("gpt-4", 0)
 
 
 def test_refused_request_does_not_count():
-    key = keys.Key("token", "sk-...", rpm_limit=5, tpm_limit=10)
+    key = store.Key("token", "sk-...", rpm_limit=5, tpm_limit=10)
     key.admit("gpt-4", 10)
-    with pytest.raises(keys.OverLimit) as refused:
+    with pytest.raises(store.OverLimit) as refused:
         key.admit("gpt-4", 10)
     assert refused.value.kind == "tokens"
     assert key.meters["api_keytoken"].requests == 1
@@ -244,7 +244,7 @@ def test_litellm_knows_nothing_of_another_master_key():
 def test_keys_are_listed_in_pages_the_newest_first(admin, make):
     first, second = make(), make()
     listed = admin.get("/key/list", params={"size": 2}).json()
-    assert listed["keys"] == [keys.digest(key_of(second)), keys.digest(key_of(first))]
+    assert listed["keys"] == [store.digest(key_of(second)), store.digest(key_of(first))]
     assert listed["total_pages"] >= 1
 
 
@@ -253,35 +253,35 @@ def test_keys_are_listed_in_pages_the_newest_first(admin, make):
     [("30s", 30), ("15m", 900), ("2h", 7200), ("7d", 604800), ("1w", 604800), ("1mo", 2592000)],
 )
 def test_durations(text, seconds):
-    assert keys.duration(text).total_seconds() == seconds
+    assert store.duration(text).total_seconds() == seconds
 
 
 @pytest.mark.parametrize("text", ["", "abc", "5", "-1d", "1y", "1 d"])
 def test_other_durations_are_refused(text):
     with pytest.raises(ValueError, match="Invalid duration format"):
-        keys.duration(text)
+        store.duration(text)
 
 
 @pytest.mark.parametrize("text", ["1h", "1d", "7d", "30d", "90s"])
 def test_budget_starts_anew_after_its_duration(monkeypatch, text):
-    key = keys.Key(
+    key = store.Key(
         "token",
         "sk-...",
         spend=2.0,
         max_budget=1.0,
         budget_duration=text,
-        budget_reset_at=keys.next_reset(text),
+        budget_reset_at=store.next_reset(text),
     )
     assert key.is_over_budget()
-    later = keys.now() + timedelta(days=32)
-    monkeypatch.setattr(keys, "now", lambda: later)
+    later = store.now() + timedelta(days=32)
+    monkeypatch.setattr(store, "now", lambda: later)
     assert not key.is_over_budget()
     assert key.spend == 0
     assert key.budget_reset_at > later
 
 
 def test_memory_of_what_was_asked_is_bounded(monkeypatch):
-    monkeypatch.setattr(keys, "REMEMBERED_CONVERSATIONS", 3)
-    key = keys.Key("token", "sk-...")
+    monkeypatch.setattr(store, "REMEMBERED_CONVERSATIONS", 3)
+    key = store.Key("token", "sk-...")
     assert [key.times_asked(c) for c in "abcda"] == [1, 1, 1, 1, 1]
     assert key.times_asked("d") == 2

@@ -19,7 +19,7 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from ..keys.keys import Key, KeyStore
+from ..keys.store import Key, KeyStore
 
 RECENT = 600.0
 """Seconds after which somebody who sends nothing counts as quiet."""

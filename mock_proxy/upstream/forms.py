@@ -80,13 +80,17 @@ def reply_of(call: Call, body: Mapping[str, Any], headers: wire.Headers) -> Repl
     prompt, completion = (number(usage.get(f"{kind}_tokens")) for kind in ("prompt", "completion"))
     return Reply(
         choices,
-        tokens.count_messages(call.body["messages"]) if prompt is None else prompt,
-        sum(tokens.count(choice.text or "") for choice in choices)
-        if completion is None
-        else completion,
+        call.prompt_tokens if prompt is None else prompt,
+        sum(map(_tokens_of, choices)) if completion is None else completion,
         said={**said_by(body), "usage": _details(usage)},
         headers=headers,
+        made_here=False,
     )
+
+
+def _tokens_of(choice: Choice) -> int:
+    arguments = (made["function"]["arguments"] for made in choice.tool_calls)
+    return tokens.count(choice.text or "") + sum(map(tokens.count, arguments))
 
 
 OF_A_MESSAGE = ("role", "content", "tool_calls", "refusal", "annotations", "function_call", "audio")

@@ -23,9 +23,9 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..classroom import watch
-from ..classroom.classroom import Classroom
+from ..classroom.board import Classroom
 from ..config import PRACTICE_KEY, ProxyConfig, practice
-from ..keys import keys
+from ..keys import store
 from ..litellm.wire import NoMapping
 from .app import create_app
 
@@ -47,7 +47,7 @@ class RunningProxy:
 
     url: str
     master_key: str
-    keys: keys.KeyStore
+    keys: store.KeyStore
 
     def new_key(self, alias: str | None = None, **limits: Any) -> str:
         """Make a virtual key with counters of its own, and return its text.
@@ -56,7 +56,7 @@ class RunningProxy:
         minute), ``models``; ``duration`` (``"7d"``) says how long the key is valid.
         """
         if "duration" in limits:
-            limits["expires"] = keys.now() + keys.duration(limits.pop("duration"))
+            limits["expires"] = store.now() + store.duration(limits.pop("duration"))
         text, _ = self.keys.add(key_alias=alias, **limits)
         return text
 
@@ -77,9 +77,9 @@ def running(
     Without a configuration it serves the lesson's own, and reads no key of the environment.
     """
     config = config or practice()
-    store = key_store(config, host)
+    keys = key_store(config, host)
     with _listen(host, port) as listener:
-        server = _Server(_settings(config, store, classroom=classroom, relay=relay))
+        server = _Server(_settings(config, keys, classroom=classroom, relay=relay))
         server.relay = relay
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
@@ -89,7 +89,7 @@ def running(
                     raise RuntimeError("the practice proxy stopped while it started")
                 time.sleep(0.001)
             url = _url(host, listener.getsockname()[1])
-            yield RunningProxy(url, store.master_key, store)
+            yield RunningProxy(url, keys.master_key, keys)
         finally:
             server.stop()
             thread.join()
@@ -172,12 +172,12 @@ def serve(
             problem = f"Cannot listen on {host}:{port} ({error.strerror})."
             print(problem, _way_out(error), file=sys.stderr)
             return 1
-        store = key_store(config, host, keeper)
-        server = _Server(_settings(config, store, classroom=classroom, relay=relay))
+        keys = key_store(config, host, keeper)
+        server = _Server(_settings(config, keys, classroom=classroom, relay=relay))
         server.relay = relay
         server.announce = lambda: _announce(
             config,
-            store,
+            keys,
             host,
             listener.getsockname()[1],
             classroom=classroom,
@@ -190,7 +190,7 @@ def serve(
 
 def _announce(
     config: ProxyConfig,
-    store: keys.KeyStore,
+    keys: store.KeyStore,
     host: str,
     port: int,
     *,
@@ -203,7 +203,7 @@ def _announce(
     print(f"The practice proxy answers at {url}")
     if others:
         print(f"  for others:  {'  or  '.join(others)}")
-    print(f"  key:         {f'yours, from {key_from}' if given else store.master_key}")
+    print(f"  key:         {f'yours, from {key_from}' if given else keys.master_key}")
     print(f"  Swagger UI:  {url}/")
     if classroom:
         print(f"  classroom:   {url}{watch.PAGE}  (asks for the key)")
@@ -244,11 +244,11 @@ def _way_out(error: OSError) -> str:
     )
 
 
-def key_store(config: ProxyConfig, host: str, keeper: keys.Keeper | None = None) -> keys.KeyStore:
+def key_store(config: ProxyConfig, host: str, keeper: store.Keeper | None = None) -> store.KeyStore:
     """The keys of a proxy that listens on ``host``, and its master key."""
-    store = keys.KeyStore(master_key_for(config, host), keeper)
-    store.master.is_practice = store.master_key == PRACTICE_KEY
-    return store
+    keys = store.KeyStore(master_key_for(config, host), keeper)
+    keys.master.is_practice = keys.master_key == PRACTICE_KEY
+    return keys
 
 
 def master_key_for(config: ProxyConfig, host: str) -> str:
@@ -272,9 +272,9 @@ def is_loopback(host: str) -> bool:
 
 
 def _settings(
-    config: ProxyConfig, store: keys.KeyStore, *, classroom: bool, relay: Relay | None
+    config: ProxyConfig, keys: store.KeyStore, *, classroom: bool, relay: Relay | None
 ) -> uvicorn.Config:
-    app = create_app(config, store, Classroom(store) if classroom else None, relay)
+    app = create_app(config, keys, Classroom(keys) if classroom else None, relay)
 
     async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
         # Starlette answers NoMapping with a 500, outside of all middleware, as LiteLLM's does,

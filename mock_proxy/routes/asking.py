@@ -1,0 +1,293 @@
+"""The one way of every request that asks a model: let in, answered, paid for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from ..call import (
+    DEFAULT_TIMEOUT,
+    Body,
+    Call,
+    Caller,
+    Instead,
+    Piece,
+    Proxy,
+    Ready,
+    Reply,
+    Stream,
+    max_tokens,
+    unasked_limit,
+)
+from ..keys.store import OverLimit
+from ..litellm import checks, tokens, wire
+from ..litellm.wire import JSON, ProxyError
+
+
+async def _reply(call: Call) -> Reply:
+    return await call.maker.reply(call)
+
+
+async def _whole_first(call: Call) -> Stream:
+    return Whole(await call.maker.reply(call))
+
+
+def _as_it_is(error: ProxyError, call: Call | None) -> ProxyError:
+    return error
+
+
+@dataclass(frozen=True)
+class Form:
+    """What differs between the routes that ask a model."""
+
+    name: str
+    """As it stands in error texts, such as ``/chat/completions``."""
+    needs: tuple[str, ...]
+    """Parameters without which LiteLLM asks no model."""
+    read: Callable[[Body, str], Body]
+    """The request, to a model of this name, as the makers take it."""
+    body: Callable[[Call, Reply], Any]
+    """The whole answer."""
+    events: Callable[[Call, Stream], AsyncIterator[bytes]] | None = None
+    """The answer as server-sent events, if it may be streamed."""
+    end: bytes = wire.DONE
+    """What follows them when all is paid."""
+    make: Callable[[Call], Awaitable[Reply]] = _reply
+    stream: Callable[[Call], Awaitable[Stream]] = _whole_first
+    is_checked: bool = False
+    """Whether LiteLLM looks at its parameters itself."""
+    names_version: bool = False
+    """Whether its errors carry ``x-litellm-version``."""
+    default_timeout: float = DEFAULT_TIMEOUT
+    left_out: tuple[str, ...] = ()
+    """Beginnings of headers that its answers lack."""
+    left_out_of_streams: tuple[str, ...] = ()
+    error: Callable[[ProxyError, Call | None], ProxyError] = _as_it_is
+    """An error in this form; the call is None where the request was not let in."""
+
+
+async def ask(request: Request, proxy: Proxy, caller: Caller, form: Form) -> Response:
+    """The answer to a request in this form, or ProxyError."""
+    return await unless_gone(request, _ask(request, proxy, caller, form))
+
+
+async def _ask(request: Request, proxy: Proxy, caller: Caller, form: Form) -> Response:
+    call: Call | None = None
+    try:
+        async with let_in(request, proxy, caller, form) as call:
+            if form.is_checked:
+                checks.check(call.body, call.model)
+            checks.at_first(call.model, call.group, caller.key)
+            await asyncio.sleep(float(call.model.params.get("mock_delay") or 0))
+            return await _answer(call, form)
+    except Instead as instead:
+        return instead.response
+    except ProxyError as error:
+        raise form.error(error, call) from None
+
+
+async def _answer(call: Call, form: Form) -> Response:
+    if not call.is_stream:
+        return whole(call, form, await form.make(call))
+    stream = await form.stream(call)
+    reply = stream.reply()
+    if reply.body is not None:
+        return whole(call, form, reply)
+    headers = call.headers(reply, is_stream=True)
+    left_out = form.left_out + form.left_out_of_streams
+    headers = {name: text for name, text in headers.items() if not name.startswith(left_out)}
+    return Events(Open(call, stream), events(call, form, stream), headers)
+
+
+def whole(call: Call, form: Form, reply: Reply) -> Response:
+    """An answer in one piece, paid for."""
+    response = JSON(form.body(call, reply) if reply.body is None else reply.body)
+    headers = call.headers(reply)
+    headers = {name: text for name, text in headers.items() if not name.startswith(form.left_out)}
+    # Not headers.update, which looks through all headers for each new one.
+    response.raw_headers += wire.raw(headers)
+    call.settle(reply)
+    return response
+
+
+async def events(call: Call, form: Form, stream: Stream) -> AsyncIterator[bytes]:
+    """The answer as server-sent events, paid for at its end."""
+    assert form.events is not None
+    try:
+        async for event in form.events(call, stream):
+            yield event
+            await asyncio.sleep(0)  # lets other requests, and a client's leaving, be noticed
+    except ProxyError as error:  # in the middle: LiteLLM writes it into the stream, and ends
+        call.admission.close()
+        yield wire.event({"error": error.error})
+        return
+    call.settle(stream.reply())
+    if form.end:
+        yield form.end
+
+
+class Closing(Protocol):
+    async def close(self) -> None: ...
+
+
+class Open:
+    """A stream on its way. Whoever leaves it half-way pays for the prompt and what was made:
+    a provider wants its money all the same."""
+
+    def __init__(self, call: Call, stream: Stream) -> None:
+        self._call, self._stream = call, stream
+
+    async def close(self) -> None:
+        try:
+            await self._stream.close()
+        finally:
+            self._call.settle(self._stream.reply())
+
+
+class Events(StreamingResponse):
+    """Closes what makes the events, however this answer ends: even where it never began."""
+
+    def __init__(
+        self, source: Closing, events: AsyncIterator[bytes], headers: wire.Headers
+    ) -> None:
+        self._source = source
+        super().__init__(
+            events,
+            headers={**headers, "cache-control": "no-cache", "x-accel-buffering": "no"},
+            media_type="text/event-stream",
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._source.close()
+
+
+class Whole:
+    """A stream of an answer that was made, and is to be paid for, as a whole."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    async def pieces(self) -> AsyncIterator[Piece | Ready]:
+        for index, choice in enumerate(self._reply.choices):
+            yield [{"index": index, "delta": {"content": choice.text}}]
+
+    def reply(self) -> Reply:
+        return self._reply
+
+    async def close(self) -> None:
+        pass
+
+
+@contextlib.asynccontextmanager
+async def let_in(request: Request, proxy: Proxy, caller: Caller, form: Form) -> AsyncIterator[Call]:
+    """Let the request in, and give errors on the way to its answer their headers.
+
+    LiteLLM's order: the model's type, the key's limits, the needed parameters, the model.
+    With an error, what was let in is closed unpaid.
+    """
+    timeout: float | None = None
+    admission = None
+    try:
+        body = caller.body
+        name = request.path_params.get("model") or body.get("model")
+        if name is not None and not isinstance(name, str):
+            raise wire.model_is_no_text()
+        admission = caller.key.admit(name or "", reserve=_reserve(body, caller.key.tpm_limit))
+        for parameter in form.needs:
+            if body.get(parameter) is None:
+                raise wire.missing_parameter(form.name, parameter)
+        model = proxy.config.find(name) if name else None
+        if name is None or model is None:
+            raise wire.unknown_model(form.name, name)
+        timeout = float(model.params.get("timeout") or form.default_timeout)
+        yield Call(
+            caller,
+            form.read(body, name),
+            form.events is not None and body.get("stream") is True,
+            model,
+            name,
+            proxy.maker_for(model),
+            admission,
+            proxy.use(model),
+            form.name,
+            proxy.log,
+        )
+    except OverLimit as limit:
+        error = wire.over_limit(limit)
+        error.headers |= wire.error_headers(caller.key, caller.call_id, version=form.names_version)
+        raise error from None
+    except BaseException as error:
+        if admission is not None:
+            admission.close()
+        if isinstance(error, ProxyError):
+            error.headers |= wire.error_headers(
+                caller.key, caller.call_id, version=form.names_version, timeout=timeout
+            )
+        raise
+
+
+def _reserve(body: Body, tpm_limit: int | None) -> int:
+    """Tokens that LiteLLM sets aside for a request before it knows better."""
+    if tpm_limit is None:
+        return 0
+    messages = body.get("messages")
+    text = "".join(
+        tokens.text_of(m.get("content"))
+        for m in (messages if isinstance(messages, list) else [])
+        if isinstance(m, dict)
+    )
+    prompt = max(1, len(text) // 4)
+    most = max_tokens(body)
+    return prompt + (most if most is not None else max(prompt, unasked_limit(tpm_limit)))
+
+
+T = TypeVar("T")
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Do the work, but no longer than the client waits: nobody is to pay for what nobody reads.
+
+    The body has been read, so what comes next is the client's leaving.
+    """
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientDisconnect
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+# --- what several forms have in common --------------------------------------------------------
+
+
+def usage_of(reply: Reply) -> dict[str, Any]:
+    """The tokens, with such details as the provider gives."""
+    return {
+        **wire.usage(reply.prompt_tokens, reply.completion_tokens),
+        **reply.said.get("usage", {}),
+    }
+
+
+def wants_usage(call: Call) -> bool:
+    """Whether a stream is to end with the tokens that it used."""
+    options = call.body.get("stream_options")
+    return isinstance(options, dict) and bool(options.get("include_usage"))
+
+
+async def in_pieces(call: Call) -> Stream:
+    return await call.maker.stream(call)
