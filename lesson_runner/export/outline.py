@@ -95,8 +95,7 @@ def outputs(episode: Episode, language: str) -> set[int]:
     for block in episode.to_run(language):
         for shown in block.shown:
             lines.update(range(shown.line, shown.fence.end + 1))
-        if block.figure:
-            lines.add(block.figure.line)
+        lines.update(figure.line for figure in block.figures if figure.expected)
     return lines
 
 

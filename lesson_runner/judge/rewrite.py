@@ -10,7 +10,8 @@ from pathlib import Path
 
 from lesson_runner.judge.compare import json_difference, matches, merge_json, merge_text
 from lesson_runner.judge.verdict import Result, following, judge
-from lesson_runner.page.episode import Episode, Shown
+from lesson_runner.page.episode import Episode, Figure, Shown
+from lesson_runner.page.images import signed
 from lesson_runner.page.lesson import Lesson
 from lesson_runner.page.markdown import Fence
 from lesson_runner.page.places import LessonError
@@ -40,7 +41,11 @@ def update_page(lesson: Lesson, page: Path, episode: Episode, results: Iterable[
     edits = new_texts(happened)
     if edits:
         _write(page, episode, with_fences(episode.text, edits))
-    figures = sum(_write_figure(page, execution) for execution in happened)
+    figures = sum(
+        _write_figure(page.parent / figure.source, image)
+        for execution in happened
+        for figure, image in _drawn(execution)
+    )
     rewritten = lesson.read(page) if edits else episode
     return Update(len(edits), figures, _judged_again(rewritten, results))
 
@@ -115,12 +120,18 @@ def _write(page: Path, episode: Episode, text: str) -> None:
     draft.replace(page)
 
 
-def _write_figure(page: Path, execution: Execution) -> bool:
-    figure = execution.block.figure
-    if figure is None or not execution.images:
-        return False
-    file = page.parent / figure.source
-    image = execution.images[-1]
+def _drawn(execution: Execution) -> list[tuple[Figure, bytes]]:
+    """The images of the page with what the block drew; none where it is open which is which."""
+    figures, images = execution.block.figures, execution.images
+    if len(images) < len(figures):
+        figures = tuple(figure for figure in figures if figure.expected)
+    if len(images) < len(figures):
+        return []
+    last = images[len(images) - len(figures) :]
+    return list(zip(figures, map(signed, last), strict=True))
+
+
+def _write_figure(file: Path, image: bytes) -> bool:
     if file.is_file() and file.read_bytes() == image:
         return False
     file.parent.mkdir(exist_ok=True)

@@ -236,7 +236,9 @@ def _printed_error(execution: Execution) -> Failed:
 
 
 def _figure(execution: Execution) -> Failed:
-    figure = execution.block.figure
-    if figure is None or execution.images:
+    drawn = len(execution.images)
+    missing = [figure for figure in execution.block.figures if figure.expected][drawn:]
+    if not missing:
         return None
-    return f"the page shows {figure.source}, but the block drew no plot", figure.line, ""
+    many = f"only {drawn}" if drawn else "no plot"
+    return f"the page shows {missing[0].source}, but the block drew {many}", missing[0].line, ""

@@ -117,10 +117,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Figure:
-    """The image after a block that draws: `source` is relative to the page."""
+    """An image directly after a block: `source` is relative to the page.
+
+    It is `expected` that the block draws it unless `Lesson.read` finds that no plot is there.
+    """
 
     line: int
     source: str
+    expected: bool = True
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,7 @@ class Block:
     reason: str = ""
     practice_only: str = ""
     shown: tuple[Shown, ...] = ()
-    figure: Figure | None = None
+    figures: tuple[Figure, ...] = ()
     request: Request | None = None
     fence: Fence | None = None
 
@@ -312,7 +316,7 @@ class _Reader:
         self.divs: list[_Div] = []
         self.directives: list[tuple[int, str, str]] = []  # line, name, what it says
         self.places: list[tuple[int, ...]] = []  # of each block: lines that open its containers
-        self.adjacent = False  # only shown fences stand between the last block and here
+        self.adjacent = False  # only shown fences and images stand between the last block and here
         self.unknown_above = False  # the last fence was of an unknown language
 
     def problem(self, line: int, message: str) -> None:
@@ -339,6 +343,7 @@ class _Reader:
                     )
             case Image():
                 self.read_image(element)
+                return  # another one may follow
             case Text():
                 self.refuse_swallowed_fence(element)
         self.adjacent = False
@@ -505,7 +510,8 @@ class _Reader:
         is_plot = source.startswith("fig/") and source.lower().endswith(".png")
         if self.adjacent and is_plot and block and block.role == "run" and block.language != "bash":
             position = self.blocks.index(block)
-            self.blocks[position] = replace(block, figure=Figure(image.line, source))
+            figure = Figure(image.line, source)
+            self.blocks[position] = replace(block, figures=(*block.figures, figure))
 
     def unknown_language(self, fence: Fence, language: str) -> None:
         known = [*LANGUAGES, *ALIASES, "output", "error", "json", *DATA_LANGUAGES]

@@ -3,6 +3,8 @@
 import pytest
 from made_lesson import MadeLesson
 
+from lesson_runner.page.images import signed
+
 pytestmark = pytest.mark.usefixtures("r_kernel")
 
 
@@ -48,6 +50,18 @@ def test_outputs_errors_and_plots(made_lesson: MadeLesson) -> None:
         "r",
     )
     assert {outcome for _, outcome in outcomes(checked)} == {"passed"}, checked.failed
+
+
+def test_a_plot_without_its_plotting_code_fails(made_lesson: MadeLesson) -> None:
+    page = "```r\n{draw}\n```\n\n![A line](fig/line.png)\n"
+    drawn = made_lesson.check(page.format(draw="plot(1:3)"), "r").results[0].execution
+    assert drawn is not None
+    (made_lesson.root / "episodes" / "fig").mkdir()
+    (made_lesson.root / "episodes" / "fig" / "line.png").write_bytes(signed(drawn.images[-1]))
+    assert made_lesson.failures(page.format(draw="plot(1:3)"), "r") == []
+    (failure,) = made_lesson.failures(page.format(draw="x <- 1:3"), "r")
+    said = "episodes/page.md:5: the page shows fig/line.png, but the block drew no plot"
+    assert failure.startswith(said)
 
 
 def test_an_error_has_the_line_of_its_call_or_of_the_syntax_error(made_lesson: MadeLesson) -> None:
