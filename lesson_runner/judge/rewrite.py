@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lesson_runner.judge.compare import json_difference, matches, merge_json, merge_text
-from lesson_runner.judge.verdict import Result, following, judge
+from lesson_runner.judge.compare import json_difference, merge_json, merge_text
+from lesson_runner.judge.verdict import Result, following, judge, same_error
 from lesson_runner.page.episode import Episode, Figure, Shown
 from lesson_runner.page.images import signed
 from lesson_runner.page.lesson import Lesson
@@ -77,9 +77,8 @@ def _new_text(shown: Shown, execution: Execution) -> str:
         return merge_text(shown.text, execution.output)
     if execution.failure is None:
         return shown.text  # the block raised nothing: its author decides what that means
-    was, raised = lines_of(shown.text), lines_of(execution.failure.text)
-    same = not raised or (was and matches(was[-1], raised[-1]))
-    return shown.text if same else normal(execution.failure.text)
+    raised = normal(execution.failure.text)
+    return shown.text if not raised or same_error(execution) else raised
 
 
 def with_fences(text: str, edits: list[tuple[Fence, str]]) -> str:

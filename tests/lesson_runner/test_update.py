@@ -215,10 +215,10 @@ def test_nothing_is_written_from_a_block_that_failed(happened: dict[str, object]
 
 
 def test_error_is_written_where_its_last_line_differs() -> None:
-    agrees = Failure("KeyError", "Traceback (most recent call last)\nKeyError: 'a'\n")
-    differs = Failure("KeyError", "Traceback\nKeyError: 'b'  \n")
+    agrees = Failure("KeyError", "KeyError: 'a'\n")
+    differs = Failure("KeyError", "KeyError: 'b'  \n")
     assert texts(ERROR, failure=agrees) == []
-    assert texts(ERROR, failure=differs) == ["Traceback\nKeyError: 'b'\n"]
+    assert texts(ERROR, failure=differs) == ["KeyError: 'b'\n"]
 
 
 def test_error_that_did_not_happen_stays_for_its_author() -> None:
