@@ -1,7 +1,6 @@
 """Write what really happened into the `output`, `error` and `json` fences of a page."""
 
 import codecs
-import json
 import re
 import shutil
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from lesson_runner.judge.compare import json_difference, merge_json, merge_text
 from lesson_runner.judge.verdict import Result, following, judge, same_error
+from lesson_runner.page import exact_json
 from lesson_runner.page.episode import Episode, Figure, Shown
 from lesson_runner.page.images import signed
 from lesson_runner.page.lesson import Lesson
@@ -67,12 +67,12 @@ def new_texts(executions: Iterable[Execution]) -> list[tuple[Fence, str]]:
 
 def _new_text(shown: Shown, execution: Execution) -> str:
     if shown.kind == "json":
-        answer = json.loads(execution.output)
-        was = json.loads(shown.text) if shown.text.strip() else None
+        answer = exact_json.loads(execution.output)
+        was = exact_json.loads(shown.text) if shown.text.strip() else None
         if shown.text.strip() and not json_difference(was, answer):
             return shown.text
         merged = merge_json(was, answer) if shown.text.strip() else answer
-        return json.dumps(merged, indent=2, ensure_ascii=False) + "\n"
+        return exact_json.dumps(merged, indent=2) + "\n"
     if shown.kind == "output":
         return merge_text(shown.text, execution.output)
     if execution.failure is None:

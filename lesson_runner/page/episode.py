@@ -16,6 +16,7 @@ from pygments.lexers import find_lexer_class_by_name
 from pygments.util import ClassNotFound
 
 from lesson_runner import LANGUAGES
+from lesson_runner.page import exact_json
 from lesson_runner.page import markdown as fences
 from lesson_runner.page.markdown import (
     Comment,
@@ -446,7 +447,7 @@ class _Reader:
             self.problem(line, request)
             return
         try:
-            shown = json.loads(fence.text or "null", object_pairs_hook=_refuse_duplicate_keys)
+            shown = exact_json.loads(fence.text or "null", object_pairs_hook=_refuse_duplicate_keys)
             if shown == "...":
                 self.problem(fence.line, 'an answer of `"..."` alone compares nothing')
         except json.JSONDecodeError as error:
@@ -577,7 +578,7 @@ def read_request(says: str) -> Request | str:
         )
     if match["body"]:
         try:
-            json.loads(match["body"])
+            exact_json.loads(match["body"])
         except json.JSONDecodeError as error:
             return f"the body of `response: {says}` is not JSON: {error.msg}"
     return Request(match["method"], match["path"], match["body"], match["no_key"] is None)
