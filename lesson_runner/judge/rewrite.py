@@ -38,7 +38,13 @@ def update_page(lesson: Lesson, page: Path, episode: Episode, results: Iterable[
     results = tuple(results)
     # What ran after a failure is no reliable witness of what the page should show.
     happened = [r.execution for r in results if r.execution is not None and not r.follows]
-    edits = new_texts(happened)
+    # A fence with a problem may hold more than what the page shows, such as the block after it.
+    faulty = [problem.line for problem in episode.problems]
+    edits = [
+        (fence, text)
+        for fence, text in new_texts(happened)
+        if not any(fence.line <= line <= fence.end for line in faulty)
+    ]
     if edits:
         _write(page, episode, with_fences(episode.text, edits))
     figures = sum(

@@ -297,6 +297,15 @@ def test_update_leaves_a_diagram_alone_unless_there_is_a_plot_for_each_image(
     assert {file.stem: file.read_text() for file in folder.iterdir()} == written
 
 
+def test_a_fence_that_swallows_a_block_is_not_written(tmp_path: Path, page: Path) -> None:
+    """A closing line with a no-break space closes nothing."""
+    text = PAGE.replace("3\n```\n", "3\n```\u00a0\n\n```python\nx = 1\n```\n")
+    page.write_bytes(text.encode())
+    lesson = Lesson(tmp_path, (page,))
+    update = update_page(lesson, page, *executed(lesson, page))
+    assert (update.fences, page.read_bytes()) == (0, text.encode())
+
+
 def test_an_image_that_update_wrote_is_a_plot_from_then_on(tmp_path: Path, page: Path) -> None:
     image = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR" + bytes(17)
     lesson = Lesson(tmp_path, (page,))
