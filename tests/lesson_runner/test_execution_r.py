@@ -64,6 +64,29 @@ def test_a_plot_without_its_plotting_code_fails(made_lesson: MadeLesson) -> None
     assert failure.startswith(said)
 
 
+@pytest.mark.parametrize(
+    "code", ["return(1)", "if (TRUE) return(invisible())", "for (i in 1:2) {\n  x <- return(i)\n}"]
+)
+def test_a_return_outside_of_functions_is_refused(made_lesson: MadeLesson, code: str) -> None:
+    checked = made_lesson.check(f'```r\ncat("one\\n")\n\n{code}\ncat("two\\n")\n```\n', "r")
+    (failure,) = checked.failed
+    assert failure.reason == "Error: no function to return from, jumping to top level"
+    assert failure.line == 4
+    assert failure.execution is not None
+    assert failure.execution.output == "one\n"
+
+
+def test_a_return_inside_of_functions_returns(made_lesson: MadeLesson) -> None:
+    code = (
+        "f <- function(x, ...) {\n  if (x) return(1)\n  2\n}\nlocal(return(3))\nx <- c(a = 1)[]\n"
+    )
+    code += "sapply(1:2, function(i) return(i)) |> sum()\nf(TRUE)"
+    assert (
+        made_lesson.failures(f"```r\n{code}\n```\n\n```output\n[1] 3\n[1] 3\n[1] 1\n```\n", "r")
+        == []
+    )
+
+
 def test_an_error_has_the_line_of_its_call_or_of_the_syntax_error(made_lesson: MadeLesson) -> None:
     (failure,) = made_lesson.failures(
         """\
