@@ -318,6 +318,7 @@ class _Reader:
         self.directives: list[tuple[int, str, str]] = []  # line, name, what it says
         self.places: list[tuple[int, ...]] = []  # of each block: lines that open its containers
         self.adjacent = False  # only shown fences and images stand between the last block and here
+        self.fence_above = 0  # the line of the last fence
         self.unknown_above = False  # the last fence was of an unknown language
 
     def problem(self, line: int, message: str) -> None:
@@ -398,7 +399,11 @@ class _Reader:
         lines = {name: line for line, name, _ in self.directives}
         directives = self.take_directives()
         if not fence.closed:
-            self.problem(fence.line, f"this fence is never closed: end it with {fence.marker}")
+            message = f"this fence is never closed: end it with {fence.marker}"
+            if self.fence_above and not fence.info:  # what was meant to close may have opened
+                message += f", unless the fence at line {self.fence_above} ends too early"
+            self.problem(fence.line, message)
+        self.fence_above = fence.line
         if info.language in ("output", "error"):
             self.misplaced(lines, ())
             self.read_shown(fence, "output" if info.language == "output" else "error")

@@ -346,6 +346,16 @@ def test_fence_that_is_never_closed_is_refused(page: str, line: int, marker: str
     assert f"page.md:{line}: this fence is never closed: end it with {marker}" in problems(page)
 
 
+def test_a_fence_that_ends_too_early_is_named() -> None:
+    page = "Text.\n\n```python\nx = 1\n```\ny = 2\n```\n"
+    assert problems(page) == [
+        "page.md:7: this fence is never closed: end it with ```, "
+        "unless the fence at line 3 ends too early"
+    ]
+    first, *_ = problems(page + "\n```python\n1\n")
+    assert first.endswith(", unless the fence at line 3 ends too early")
+
+
 @pytest.mark.parametrize(
     ("page", "line"),
     [
