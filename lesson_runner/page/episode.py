@@ -8,6 +8,7 @@ import difflib
 import json
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import yaml
@@ -18,16 +19,8 @@ from pygments.util import ClassNotFound
 from lesson_runner import LANGUAGES
 from lesson_runner.page import exact_json
 from lesson_runner.page import markdown as fences
-from lesson_runner.page.markdown import (
-    Comment,
-    DivClose,
-    DivOpen,
-    Element,
-    Fence,
-    Heading,
-    Image,
-    Text,
-)
+from lesson_runner.page.divs import Div, divs_around, page_as_div
+from lesson_runner.page.markdown import Comment, Element, Fence, Image, Text
 from lesson_runner.page.starter_code import starter_code_problem
 
 Role = Literal["run", "exercise", "not run", "data", "response"]
@@ -73,9 +66,6 @@ EVAL_OFF = re.compile(r"\beval\s*[=:]\s*(F|FALSE|false)\b")
 """Switches a knitr chunk off: in its header, or below that in lines that begin with `#|`."""
 
 DIRECTIVES = ("not run", "response", "practice proxy only")
-
-TABS = {"tab", "group-tab"}
-TAB_LEVEL = 3  # the Workbench makes a tab of each heading of this level, and of no other
 
 
 @dataclass(frozen=True)
@@ -165,6 +155,10 @@ class Episode:
     blocks: tuple[Block, ...]
     problems: tuple[Problem, ...]
 
+    @cached_property
+    def divs(self) -> Div:
+        return page_as_div(self.elements)
+
     @property
     def name(self) -> str:
         return self.path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
@@ -187,7 +181,7 @@ def read_episode(path: str, text: str) -> Episode:
     """Read one page. Never raises for what the page says: see `Episode.problems`."""
     text = text.removeprefix("\ufeff")
     elements = fences.read_elements(text)
-    reader = _Reader(path)
+    reader = _Reader(path, page_as_div(elements))
     for element in elements:
         reader.read(element)
     reader.finish()
@@ -297,24 +291,15 @@ def _lexer_of(language: str) -> type[Lexer] | None:
     return lexer if lexer.__module__.startswith("pygments.") else None
 
 
-@dataclass(frozen=True)
-class _Div:
-    """An open div; in a `group-tab`, also the heading of the tab."""
-
-    line: int
-    name: str
-    tab: str | None = None
-    tab_line: tuple[int, ...] = ()
-
-
 class _Reader:
     """Walks through the elements of one page and keeps where it stands."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, page: Div) -> None:
         self.path = path
+        self.page = page
         self.blocks: list[Block] = []
         self.problems: list[Problem] = []
-        self.divs: list[_Div] = []
+        self.line = 0  # of the element that is read
         self.directives: list[tuple[int, str, str]] = []  # line, name, what it says
         self.places: list[tuple[int, ...]] = []  # of each block: lines that open its containers
         self.adjacent = False  # only shown fences and images stand between the last block and here
@@ -325,6 +310,7 @@ class _Reader:
         self.problems.append(Problem(self.path, line, message))
 
     def read(self, element: Element) -> None:
+        self.line = element.line
         if self.directives and not isinstance(element, Fence | Comment):
             self.unused_directives()
         match element:
@@ -334,15 +320,6 @@ class _Reader:
             case Comment():
                 self.read_comment(element)
                 return
-            case DivOpen():
-                self.divs.append(_Div(element.line, element.name))
-            case DivClose():
-                del self.divs[-1:]
-            case Heading():
-                if self.divs and self.divs[-1].name in TABS and element.level == TAB_LEVEL:
-                    self.divs[-1] = replace(
-                        self.divs[-1], tab=element.text, tab_line=(element.line,)
-                    )
             case Image():
                 self.read_image(element)
                 return  # another one may follow
@@ -546,12 +523,14 @@ class _Reader:
 
     def place(self) -> tuple[int, ...]:
         """The lines that open the divs and tabs around here, from the outside in."""
-        return tuple(line for div in self.divs for line in (div.line, *div.tab_line))
+        places = ((div, div.tab_at(self.line)) for div in divs_around(self.page, self.line))
+        return tuple(one.line for place in places for one in place if one)
 
     def add(self, fence: Fence, block: Block) -> None:
-        div = tuple(div.name for div in self.divs)
-        tab = next((div.tab for div in reversed(self.divs) if div.tab is not None), None)
-        self.blocks.append(replace(block, div=div, tab=tab, fence=fence))
+        divs = divs_around(self.page, fence.line)
+        tabs = [tab.text for div in divs if (tab := div.tab_at(fence.line))]
+        names = tuple(div.name for div in divs)
+        self.blocks.append(replace(block, div=names, tab=tabs[-1] if tabs else None, fence=fence))
         self.unknown_above = False
         self.places.append(self.place())
         self.adjacent = block.role != "data"
