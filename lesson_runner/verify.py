@@ -167,13 +167,12 @@ class Verification:
 
     def _with_figure(self, result: Result) -> Result:
         """A block may draw, and the page show nothing: where the file was never written."""
-        figure = result.block.figure
-        if result.outcome != "passed" or figure is None:
+        folder = (self.root / result.block.path).parent
+        missing = [f for f in result.block.figures if not (folder / f.source).is_file()]
+        if result.outcome != "passed" or not missing:
             return result
-        if (self.root / result.block.path).parent.joinpath(figure.source).is_file():
-            return result
-        reason = f"the page shows {figure.source}, which does not exist: --update writes it"
-        return replace(result, outcome="failed", reason=reason, line=figure.line)
+        reason = f"the page shows {missing[0].source}, which does not exist: --update writes it"
+        return replace(result, outcome="failed", reason=reason, line=missing[0].line)
 
     async def _fork_socket(self) -> str:
         """Where to have a kernel forked; empty where nothing forks."""

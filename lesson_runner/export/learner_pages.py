@@ -14,8 +14,9 @@ from lesson_runner.export.boxes import (
     with_heading,
 )
 from lesson_runner.export.outline import Text, text_outline
+from lesson_runner.page.divs import divs_around
 from lesson_runner.page.episode import Episode, read_episode
-from lesson_runner.page.markdown import DivClose, DivOpen, Heading, split_lines
+from lesson_runner.page.markdown import Heading, split_lines
 
 STYLE = (
     "body { max-width: 46em; margin: 2em auto; padding: 0 1em; font: 1rem/1.5 sans-serif } "
@@ -44,23 +45,11 @@ def to_html(episode: Episode, language: str, suffix: str) -> str:
 def _with_anchors(episode: Episode) -> Episode:
     """The targets of the site's links: JupyterLab has others for the same headings."""
     lines = split_lines(episode.text)
-    for heading in reversed(_headings_outside_boxes(episode)):
-        if anchor := anchor_of(heading.text):
+    for heading in (one for one in reversed(episode.elements) if isinstance(one, Heading)):
+        outside = not divs_around(episode.divs, heading.line)
+        if outside and (anchor := anchor_of(heading.text)):
             lines[heading.line - 1 : heading.line - 1] = [f'<a id="{anchor}"></a>', ""]
     return read_episode(episode.path, "\n".join(lines))
-
-
-def _headings_outside_boxes(episode: Episode) -> list[Heading]:
-    found: list[Heading] = []
-    depth = 0
-    for element in episode.elements:
-        if isinstance(element, DivOpen):
-            depth += 1
-        elif isinstance(element, DivClose):
-            depth = max(0, depth - 1)
-        elif isinstance(element, Heading) and depth == 0:
-            found.append(element)
-    return found
 
 
 def anchor_of(heading: str) -> str:

@@ -8,11 +8,10 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from lesson_runner.page.divs import TABS
 from lesson_runner.page.episode import (
     ALIASES,
     DIRECTIVES,
-    TAB_LEVEL,
-    TABS,
     Block,
     Episode,
     directive_name,
@@ -95,8 +94,7 @@ def outputs(episode: Episode, language: str) -> set[int]:
     for block in episode.to_run(language):
         for shown in block.shown:
             lines.update(range(shown.line, shown.fence.end + 1))
-        if block.figure:
-            lines.add(block.figure.line)
+        lines.update(figure.line for figure in block.figures if figure.expected)
     return lines
 
 
@@ -107,8 +105,9 @@ def lines_left_out(episode: Episode, language: str, with_notes: bool) -> set[int
         if isinstance(element, Comment) and directive_name(element) in DIRECTIVES:
             lines.update(range(element.line, element.end + 1))
     if not with_notes:
-        for first, last in _notes(episode):
-            lines.update(range(first, last + 1))
+        for div in episode.divs.all():
+            if div.name == NOTES and div.end:
+                lines.update(range(div.line, div.end + 1))
     for tabs in _tab_groups(episode):
         labels = [label for label, _, _ in tabs]
         if language in labels:
@@ -117,40 +116,15 @@ def lines_left_out(episode: Episode, language: str, with_notes: bool) -> set[int
     return lines
 
 
-def _notes(episode: Episode) -> Iterator[tuple[int, int]]:
-    """The first and the last line of each note for instructors."""
-    open_divs: list[DivOpen] = []
-    for element in episode.elements:
-        if isinstance(element, DivOpen):
-            open_divs.append(element)
-        elif isinstance(element, DivClose) and open_divs:
-            div = open_divs.pop()
-            if div.name == NOTES:
-                yield div.line, element.line
-
-
-def _tab_groups(episode: Episode) -> list[list[tuple[str, int, int]]]:
+def _tab_groups(episode: Episode) -> Iterator[list[tuple[str, int, int]]]:
     """For each group of tabs: the language of each tab, its heading's line and its last line."""
-    groups: list[list[tuple[str, int, int]]] = []
-    open_divs: list[tuple[str, list[tuple[str, int]]]] = []
-    for element in episode.elements:
-        if isinstance(element, DivOpen):
-            open_divs.append((element.name, []))
-        elif (
-            isinstance(element, Heading)
-            and element.level == TAB_LEVEL
-            and open_divs
-            and open_divs[-1][0] in TABS
-        ):
-            label = element.text.strip().lower()
-            open_divs[-1][1].append((ALIASES.get(label, label), element.line))
-        elif isinstance(element, DivClose) and open_divs:
-            name, tabs = open_divs.pop()
-            if name in TABS and tabs:
-                lasts = [line - 1 for _, line in tabs[1:]] + [element.line - 1]
-                pairs = zip(tabs, lasts, strict=True)
-                groups.append([(label, line, last) for (label, line), last in pairs])
-    return groups
+    for div in episode.divs.all():
+        if div.tabs and div.end:
+            firsts = [tab.line for tab in div.tabs]
+            lasts = [line - 1 for line in (*firsts[1:], div.end)]
+            labels = (tab.text.strip().lower() for tab in div.tabs)
+            languages = [ALIASES.get(label, label) for label in labels]
+            yield list(zip(languages, firsts, lasts, strict=True))
 
 
 @dataclass
@@ -180,6 +154,7 @@ class _Walk:
         self.text: list[str | None] = [None]
         self.root = _Open()
         self.open: list[_Open] = [self.root]
+        self.titles = {div.line: div.title for div in episode.divs.all()}
         self.elements: dict[int, Element] = {
             element.line: element
             for element in episode.elements
@@ -234,7 +209,7 @@ class _Walk:
             self.text.append(None)
             return
         self.end_text()
-        heading = _heading_of(self.episode, div.line)
+        heading = self.titles[div.line]
         self.open.append(_Open(div.name, heading.text if heading else ""))
         if heading:
             self.left_out |= self.lines_of(heading)
@@ -263,12 +238,6 @@ class _Walk:
         if source.strip():
             self.box.items.append(Text(source))
         self.text = []
-
-
-def _heading_of(episode: Episode, line: int) -> Heading | None:
-    """The heading with which the div that opens at this line begins."""
-    following: Element | None = next((e for e in episode.elements if e.line > line), None)
-    return following if isinstance(following, Heading) else None
 
 
 def joined(lines: Iterable[str | None]) -> str:

@@ -1,6 +1,5 @@
 """The `json` fences that show a real answer: ask the proxy for it and compare."""
 
-import json
 import time
 import urllib.error
 import urllib.request
@@ -10,6 +9,7 @@ from typing import Any
 
 from lesson_runner.judge.compare import json_difference
 from lesson_runner.judge.verdict import Result
+from lesson_runner.page import exact_json
 from lesson_runner.page.episode import Block
 from lesson_runner.run.happened import Execution
 
@@ -29,11 +29,9 @@ def check_response(
     except (OSError, ValueError, KeyError, HTTPException) as error:
         return Result(block, "failed", _problem(error), seconds=time.perf_counter() - started)
     took = time.perf_counter() - started
-    shown = json.loads(block.source or "null")
+    shown = exact_json.loads(block.source or "null")
     found = json_difference(shown, answer) if block.source.strip() else EMPTY
-    execution = Execution(
-        block, output=json.dumps(answer, indent=2, ensure_ascii=False), seconds=took
-    )
+    execution = Execution(block, output=exact_json.dumps(answer, indent=2), seconds=took)
     if not found:
         return Result(block, "passed", seconds=took, execution=execution)
     if answers_vary and is_error(shown) == is_error(answer):
@@ -60,10 +58,10 @@ def ask(block: Block, environment: Mapping[str, str], seconds: float) -> Any:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=seconds) as response:
-            return json.loads(response.read())
+            return exact_json.loads(response.read())
     except urllib.error.HTTPError as refusal:
         with refusal:
-            return json.loads(refusal.read())
+            return exact_json.loads(refusal.read())
 
 
 def _problem(error: Exception) -> str:

@@ -1,10 +1,10 @@
 """Shown text and actual text → agreement or the difference between them. Pure functions."""
 
 import difflib
-import json
 import re
 from typing import Any
 
+from lesson_runner.page import exact_json
 from lesson_runner.page.plain_text import lines_of, normal
 
 TOKEN = re.compile(r"\.\.\.|\w+|\W")
@@ -165,7 +165,7 @@ def _object_difference(shown: dict[str, Any], actual: dict[str, Any], place: str
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = exact_json.dumps(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

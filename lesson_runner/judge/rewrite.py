@@ -1,16 +1,17 @@
 """Write what really happened into the `output`, `error` and `json` fences of a page."""
 
 import codecs
-import json
 import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lesson_runner.judge.compare import json_difference, matches, merge_json, merge_text
-from lesson_runner.judge.verdict import Result, following, judge
-from lesson_runner.page.episode import Episode, Shown
+from lesson_runner.judge.compare import json_difference, merge_json, merge_text
+from lesson_runner.judge.verdict import Result, following, judge, same_error
+from lesson_runner.page import exact_json
+from lesson_runner.page.episode import Episode, Figure, Shown
+from lesson_runner.page.images import signed
 from lesson_runner.page.lesson import Lesson
 from lesson_runner.page.markdown import Fence
 from lesson_runner.page.places import LessonError
@@ -37,10 +38,20 @@ def update_page(lesson: Lesson, page: Path, episode: Episode, results: Iterable[
     results = tuple(results)
     # What ran after a failure is no reliable witness of what the page should show.
     happened = [r.execution for r in results if r.execution is not None and not r.follows]
-    edits = new_texts(happened)
+    # A fence with a problem may hold more than what the page shows, such as the block after it.
+    faulty = [problem.line for problem in episode.problems]
+    edits = [
+        (fence, text)
+        for fence, text in new_texts(happened)
+        if not any(fence.line <= line <= fence.end for line in faulty)
+    ]
     if edits:
         _write(page, episode, with_fences(episode.text, edits))
-    figures = sum(_write_figure(page, execution) for execution in happened)
+    figures = sum(
+        _write_figure(page.parent / figure.source, image)
+        for execution in happened
+        for figure, image in _drawn(execution)
+    )
     rewritten = lesson.read(page) if edits else episode
     return Update(len(edits), figures, _judged_again(rewritten, results))
 
@@ -62,19 +73,18 @@ def new_texts(executions: Iterable[Execution]) -> list[tuple[Fence, str]]:
 
 def _new_text(shown: Shown, execution: Execution) -> str:
     if shown.kind == "json":
-        answer = json.loads(execution.output)
-        was = json.loads(shown.text) if shown.text.strip() else None
+        answer = exact_json.loads(execution.output)
+        was = exact_json.loads(shown.text) if shown.text.strip() else None
         if shown.text.strip() and not json_difference(was, answer):
             return shown.text
         merged = merge_json(was, answer) if shown.text.strip() else answer
-        return json.dumps(merged, indent=2, ensure_ascii=False) + "\n"
+        return exact_json.dumps(merged, indent=2) + "\n"
     if shown.kind == "output":
         return merge_text(shown.text, execution.output)
     if execution.failure is None:
         return shown.text  # the block raised nothing: its author decides what that means
-    was, raised = lines_of(shown.text), lines_of(execution.failure.text)
-    same = not raised or (was and matches(was[-1], raised[-1]))
-    return shown.text if same else normal(execution.failure.text)
+    raised = normal(execution.failure.text)
+    return shown.text if not raised or same_error(execution) else raised
 
 
 def with_fences(text: str, edits: list[tuple[Fence, str]]) -> str:
@@ -115,12 +125,18 @@ def _write(page: Path, episode: Episode, text: str) -> None:
     draft.replace(page)
 
 
-def _write_figure(page: Path, execution: Execution) -> bool:
-    figure = execution.block.figure
-    if figure is None or not execution.images:
-        return False
-    file = page.parent / figure.source
-    image = execution.images[-1]
+def _drawn(execution: Execution) -> list[tuple[Figure, bytes]]:
+    """The images of the page with what the block drew; none where it is open which is which."""
+    figures, images = execution.block.figures, execution.images
+    if len(images) < len(figures):
+        figures = tuple(figure for figure in figures if figure.expected)
+    if len(images) < len(figures):
+        return []
+    last = images[len(images) - len(figures) :]
+    return list(zip(figures, map(signed, last), strict=True))
+
+
+def _write_figure(file: Path, image: bytes) -> bool:
     if file.is_file() and file.read_bytes() == image:
         return False
     file.parent.mkdir(exist_ok=True)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from lesson_runner.judge.compare import difference, matches
 from lesson_runner.page.episode import Block, Episode
-from lesson_runner.page.plain_text import binary_character, normal, plain
+from lesson_runner.page.plain_text import binary_character, lines_of, normal, plain
 from lesson_runner.run.happened import Execution, Run
 
 Outcome = Literal["passed", "failed", "not run", "shown"]
@@ -134,7 +134,7 @@ def _expected(execution: Execution, answers_vary: bool) -> bool:
     shown, failure = execution.block.shows("error"), execution.failure
     if shown is None or failure is None:
         return False
-    if _same_last_line(shown.text, failure.text):
+    if same_error(execution):
         return True
     if not answers_vary:
         return False
@@ -173,9 +173,9 @@ def _raised(execution: Execution) -> Failed:
         if execution.block.language == "bash":
             first, rest = failure.summary, text if text != failure.summary else ""
         return first or failure.name, failure.line, _refused(execution, rest)
-    if _same_last_line(shown.text, text):
+    if same_error(execution):
         return None
-    detail = difference(_last_line(shown.text), _last_line(text), "the page shows")
+    detail = difference(*_shown_and_raised(execution))
     return "the block raised another error than the page shows", shown.line, detail
 
 
@@ -187,14 +187,43 @@ def _refused(execution: Execution, detail: str) -> str:
     return "\n".join(filter(None, [detail, hint]))
 
 
-def _last_line(text: str) -> str:
-    return normal(text).rstrip("\n").rsplit("\n", 1)[-1]
+HEAD_OF_TRACEBACK = re.compile(r"(?:(\w+) +)?Traceback\b.*")
+FRAME = re.compile(r"\s|$|-{3,}|\.\.\.$|(File|Cell|Input) |\S+ in ")
+"""A line of a traceback above the error itself, as Python and Jupyter write it."""
 
 
-def _same_last_line(shown: str, raised: str) -> bool:
-    """An error without a message is shown as `AssertionError`, or as Jupyter does, with a colon."""
-    shown, raised = (_last_line(text).removesuffix(":") for text in (shown, raised))
-    return bool(shown.strip()) and matches(shown, raised)
+def same_error(execution: Execution) -> bool:
+    """Whether all that the page shows of an error is the end of what was raised."""
+    shown, raised = _shown_and_raised(execution)
+    # Whole lines: the first that the page shows begins one of the error's.
+    return bool(shown.strip()) and matches(f"...\n{shown}", f"\n{raised}")
+
+
+def _shown_and_raised(execution: Execution) -> tuple[str, str]:
+    """What the page shows of the error, and what it is compared with: one line with the last.
+
+    An error without a message is shown as `AssertionError`, or as Jupyter does, with a colon.
+    """
+    shown, failure = execution.block.shows("error"), execution.failure
+    want = lines_of(shown.text) if shown else []
+    got = lines_of(failure.text) if failure else []
+    if execution.block.language == "python" and failure:
+        want = _without_traceback(want, failure.name)
+    got = got[-1:] if len(want) == 1 else got
+    return "\n".join(want).removesuffix(":"), "\n".join(got).removesuffix(":")
+
+
+def _without_traceback(lines: list[str], name: str) -> list[str]:
+    """The lines below a traceback, which may be abridged. One of another error is not left out."""
+    start = 0
+    for position, line in enumerate(lines):
+        if head := HEAD_OF_TRACEBACK.fullmatch(line):
+            if head[1] not in (None, name):
+                return lines[position:]
+            start = position + 1
+    while start < len(lines) - 1 and FRAME.match(lines[start]):
+        start += 1
+    return lines[start:]
 
 
 def _printed_binary(execution: Execution) -> Failed:
@@ -236,7 +265,9 @@ def _printed_error(execution: Execution) -> Failed:
 
 
 def _figure(execution: Execution) -> Failed:
-    figure = execution.block.figure
-    if figure is None or execution.images:
+    drawn = len(execution.images)
+    missing = [figure for figure in execution.block.figures if figure.expected][drawn:]
+    if not missing:
         return None
-    return f"the page shows {figure.source}, but the block drew no plot", figure.line, ""
+    many = f"only {drawn}" if drawn else "no plot"
+    return f"the page shows {missing[0].source}, but the block drew {many}", missing[0].line, ""

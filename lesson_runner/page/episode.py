@@ -8,6 +8,7 @@ import difflib
 import json
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import yaml
@@ -16,17 +17,10 @@ from pygments.lexers import find_lexer_class_by_name
 from pygments.util import ClassNotFound
 
 from lesson_runner import LANGUAGES
+from lesson_runner.page import exact_json
 from lesson_runner.page import markdown as fences
-from lesson_runner.page.markdown import (
-    Comment,
-    DivClose,
-    DivOpen,
-    Element,
-    Fence,
-    Heading,
-    Image,
-    Text,
-)
+from lesson_runner.page.divs import Div, divs_around, page_as_div
+from lesson_runner.page.markdown import Comment, Element, Fence, Image, Text
 from lesson_runner.page.starter_code import starter_code_problem
 
 Role = Literal["run", "exercise", "not run", "data", "response"]
@@ -73,9 +67,6 @@ EVAL_OFF = re.compile(r"\beval\s*[=:]\s*(F|FALSE|false)\b")
 
 DIRECTIVES = ("not run", "response", "practice proxy only")
 
-TABS = {"tab", "group-tab"}
-TAB_LEVEL = 3  # the Workbench makes a tab of each heading of this level, and of no other
-
 
 @dataclass(frozen=True)
 class Problem:
@@ -117,10 +108,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Figure:
-    """The image after a block that draws: `source` is relative to the page."""
+    """An image directly after a block: `source` is relative to the page.
+
+    It is `expected` that the block draws it unless `Lesson.read` finds that no plot is there.
+    """
 
     line: int
     source: str
+    expected: bool = True
 
 
 @dataclass(frozen=True)
@@ -141,7 +136,7 @@ class Block:
     reason: str = ""
     practice_only: str = ""
     shown: tuple[Shown, ...] = ()
-    figure: Figure | None = None
+    figures: tuple[Figure, ...] = ()
     request: Request | None = None
     fence: Fence | None = None
 
@@ -159,6 +154,10 @@ class Episode:
     elements: tuple[Element, ...]
     blocks: tuple[Block, ...]
     problems: tuple[Problem, ...]
+
+    @cached_property
+    def divs(self) -> Div:
+        return page_as_div(self.elements)
 
     @property
     def name(self) -> str:
@@ -182,7 +181,7 @@ def read_episode(path: str, text: str) -> Episode:
     """Read one page. Never raises for what the page says: see `Episode.problems`."""
     text = text.removeprefix("\ufeff")
     elements = fences.read_elements(text)
-    reader = _Reader(path)
+    reader = _Reader(path, page_as_div(elements))
     for element in elements:
         reader.read(element)
     reader.finish()
@@ -292,33 +291,26 @@ def _lexer_of(language: str) -> type[Lexer] | None:
     return lexer if lexer.__module__.startswith("pygments.") else None
 
 
-@dataclass(frozen=True)
-class _Div:
-    """An open div; in a `group-tab`, also the heading of the tab."""
-
-    line: int
-    name: str
-    tab: str | None = None
-    tab_line: tuple[int, ...] = ()
-
-
 class _Reader:
     """Walks through the elements of one page and keeps where it stands."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, page: Div) -> None:
         self.path = path
+        self.page = page
         self.blocks: list[Block] = []
         self.problems: list[Problem] = []
-        self.divs: list[_Div] = []
+        self.line = 0  # of the element that is read
         self.directives: list[tuple[int, str, str]] = []  # line, name, what it says
         self.places: list[tuple[int, ...]] = []  # of each block: lines that open its containers
-        self.adjacent = False  # only shown fences stand between the last block and here
+        self.adjacent = False  # only shown fences and images stand between the last block and here
+        self.fence_above = 0  # the line of the last fence
         self.unknown_above = False  # the last fence was of an unknown language
 
     def problem(self, line: int, message: str) -> None:
         self.problems.append(Problem(self.path, line, message))
 
     def read(self, element: Element) -> None:
+        self.line = element.line
         if self.directives and not isinstance(element, Fence | Comment):
             self.unused_directives()
         match element:
@@ -328,17 +320,9 @@ class _Reader:
             case Comment():
                 self.read_comment(element)
                 return
-            case DivOpen():
-                self.divs.append(_Div(element.line, element.name))
-            case DivClose():
-                del self.divs[-1:]
-            case Heading():
-                if self.divs and self.divs[-1].name in TABS and element.level == TAB_LEVEL:
-                    self.divs[-1] = replace(
-                        self.divs[-1], tab=element.text, tab_line=(element.line,)
-                    )
             case Image():
                 self.read_image(element)
+                return  # another one may follow
             case Text():
                 self.refuse_swallowed_fence(element)
         self.adjacent = False
@@ -392,7 +376,11 @@ class _Reader:
         lines = {name: line for line, name, _ in self.directives}
         directives = self.take_directives()
         if not fence.closed:
-            self.problem(fence.line, f"this fence is never closed: end it with {fence.marker}")
+            message = f"this fence is never closed: end it with {fence.marker}"
+            if self.fence_above and not fence.info:  # what was meant to close may have opened
+                message += f", unless the fence at line {self.fence_above} ends too early"
+            self.problem(fence.line, message)
+        self.fence_above = fence.line
         if info.language in ("output", "error"):
             self.misplaced(lines, ())
             self.read_shown(fence, "output" if info.language == "output" else "error")
@@ -441,7 +429,7 @@ class _Reader:
             self.problem(line, request)
             return
         try:
-            shown = json.loads(fence.text or "null", object_pairs_hook=_refuse_duplicate_keys)
+            shown = exact_json.loads(fence.text or "null", object_pairs_hook=_refuse_duplicate_keys)
             if shown == "...":
                 self.problem(fence.line, 'an answer of `"..."` alone compares nothing')
         except json.JSONDecodeError as error:
@@ -505,7 +493,8 @@ class _Reader:
         is_plot = source.startswith("fig/") and source.lower().endswith(".png")
         if self.adjacent and is_plot and block and block.role == "run" and block.language != "bash":
             position = self.blocks.index(block)
-            self.blocks[position] = replace(block, figure=Figure(image.line, source))
+            figure = Figure(image.line, source)
+            self.blocks[position] = replace(block, figures=(*block.figures, figure))
 
     def unknown_language(self, fence: Fence, language: str) -> None:
         known = [*LANGUAGES, *ALIASES, "output", "error", "json", *DATA_LANGUAGES]
@@ -534,12 +523,14 @@ class _Reader:
 
     def place(self) -> tuple[int, ...]:
         """The lines that open the divs and tabs around here, from the outside in."""
-        return tuple(line for div in self.divs for line in (div.line, *div.tab_line))
+        places = ((div, div.tab_at(self.line)) for div in divs_around(self.page, self.line))
+        return tuple(one.line for place in places for one in place if one)
 
     def add(self, fence: Fence, block: Block) -> None:
-        div = tuple(div.name for div in self.divs)
-        tab = next((div.tab for div in reversed(self.divs) if div.tab is not None), None)
-        self.blocks.append(replace(block, div=div, tab=tab, fence=fence))
+        divs = divs_around(self.page, fence.line)
+        tabs = [tab.text for div in divs if (tab := div.tab_at(fence.line))]
+        names = tuple(div.name for div in divs)
+        self.blocks.append(replace(block, div=names, tab=tabs[-1] if tabs else None, fence=fence))
         self.unknown_above = False
         self.places.append(self.place())
         self.adjacent = block.role != "data"
@@ -571,7 +562,7 @@ def read_request(says: str) -> Request | str:
         )
     if match["body"]:
         try:
-            json.loads(match["body"])
+            exact_json.loads(match["body"])
         except json.JSONDecodeError as error:
             return f"the body of `response: {says}` is not JSON: {error.msg}"
     return Request(match["method"], match["path"], match["body"], match["no_key"] is None)

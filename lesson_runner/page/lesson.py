@@ -1,11 +1,12 @@
 """Where the pages of a Carpentries Workbench lesson lie."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
 
-from lesson_runner.page.episode import Episode, Problem, read_episode
+from lesson_runner.page.episode import Block, Episode, Problem, read_episode
+from lesson_runner.page.images import may_be_drawn
 from lesson_runner.page.places import FOLDERS, SUFFIXES, LessonError, is_page
 
 
@@ -36,7 +37,15 @@ class Lesson:
         except OSError as error:
             problem = Problem(path, 1, f"cannot be read: {error.strerror}")
             return Episode(path, path, "", (), (), (problem,))
-        return read_episode(path, text)
+        episode = read_episode(path, text)
+        blocks = tuple(_with_images(block, page.parent) for block in episode.blocks)
+        return replace(episode, blocks=blocks)
+
+
+def _with_images(block: Block, folder: Path) -> Block:
+    """The block, with what the images after it say of themselves."""
+    figures = (replace(f, expected=may_be_drawn(folder / f.source)) for f in block.figures)
+    return replace(block, figures=tuple(figures)) if block.figures else block
 
 
 def find_lesson(root: Path, pages: list[Path] | None = None) -> Lesson:

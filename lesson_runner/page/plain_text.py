@@ -5,10 +5,22 @@ import re
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
+ERASED = re.compile(r"\r\x1b\[[02]?K|\x1b\[2K\r")
+"""Back to the start of the line, and all that stood there is gone."""
+
+
 def plain(text: str) -> str:
     """Text as a person sees it: no colours, nothing that a progress bar wrote over."""
-    lines = ANSI.sub("", text).replace("\r\n", "\n").split("\n")
-    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
+    return "\n".join(map(_as_seen, text.replace("\r\n", "\n").split("\n")))
+
+
+def _as_seen(line: str) -> str:
+    """The line at the end. After a carriage return, only as much is overwritten as was written."""
+    first, *later = ANSI.sub("", ERASED.split(line)[-1]).split("\r")
+    characters = list(first)
+    for text in later:
+        characters[: len(text)] = text
+    return "".join(characters)
 
 
 def normal(text: str) -> str:

@@ -419,15 +419,22 @@ def test_json_without_a_request_is_data() -> None:
 # Plots
 
 
-def figures(text: str) -> list[int | None]:
-    return [block.figure.line if block.figure else None for block in read(text).blocks]
+def figures(text: str) -> list[list[int]]:
+    return [[figure.line for figure in block.figures] for block in read(text).blocks]
 
 
 @pytest.mark.parametrize("between", ["", "```output\n1\n```\n\n", "<!-- a comment -->\n"])
 def test_image_directly_after_a_block_is_its_plot(between: str) -> None:
     page = f"```r\nplot(1)\n```\n\n{between}![One point](fig/one.png)\n:::\n"
     line = 5 + between.count("\n")
-    assert figures(page) == [line]
+    assert figures(page) == [[line]]
+
+
+def test_each_image_directly_after_a_block_may_be_a_plot() -> None:
+    names = ("a.png", "b.jpg", "c.png", "d.png")
+    a, b, c, d = (f"![Points](fig/{name})\n\n" for name in names)
+    page = f"```r\nplot(1)\n```\n\n{a}{b}{c}Text.\n\n{d}"
+    assert figures(page) == [[5, 9]]
 
 
 @pytest.mark.parametrize(
@@ -442,12 +449,12 @@ def test_image_directly_after_a_block_is_its_plot(between: str) -> None:
     ],
 )
 def test_image_elsewhere_is_an_ordinary_image(rest: str) -> None:
-    assert figures(f"```r\nplot(1)\n```\n\n{rest}\n") == [None]
+    assert figures(f"```r\nplot(1)\n```\n\n{rest}\n") == [[]]
 
 
 def test_image_after_data_belongs_to_no_block() -> None:
     page = "```r\nplot(1)\n```\n\n```csv\na\n```\n\n![One point](fig/one.png)\n"
-    assert figures(page) == [None, None]
+    assert figures(page) == [[], []]
 
 
 # The elements under it all

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lesson_runner.judge.compare import difference, json_difference, matches, merge_json, merge_text
+from lesson_runner.page import exact_json
 from lesson_runner.page.plain_text import binary_character, normal, plain
 
 # Machines differ in speed: no single example has a time limit.
@@ -27,6 +28,9 @@ unhurried = settings(deadline=None)
         ("one\n", "one  \t\n\n \n"),
         ("one  \n\ntwo\n", "one\n\ntwo\n"),
         ("one\r\ntwo\r\n", "one\ntwo\n"),
+        ("100%\n", " 10%\r 99%\r100%\n"),
+        ("a\u00a0\n...\u00a0\n", "a\nb\u00a0\n"),
+        ("...\u2028b\u00a0\n", "a\u2028b\n"),
         ("...\n", "anything\nat all\n"),
         ("one ... four\n", "one two\nthree four\n"),
         ("one\n...\nfour\n", "one\ntwo\nthree\nfour\n"),
@@ -62,6 +66,9 @@ def test_texts_that_agree(shown: str, actual: str) -> None:
         ("caf\\xe9\n", "café\n"),
         ("é\n", "e\u0301\n"),
         ("a\u2028b\n", "a\nb\n"),
+        ("a\u00a0b\n", "a b\n"),
+        ("99%\n", " 10%\r 99%\r100%\n"),
+        ("4\n", "3 of 10 rows\r4\n"),
         ("a\x0cb\n", "a\nb\n"),
         ("a.. b\n", "a b\n"),
         ("…\n", "one\n"),
@@ -96,6 +103,10 @@ def test_difference_names_both_sides_and_keeps_what_agrees() -> None:
         ("10%\r50%\r100%\ndone\n", "100%\ndone\n"),
         ("10%\r100%\r", "100%"),
         ("10%\r100%\r\nnext", "100%\nnext"),
+        ("3 of 10 rows\r4", "4 of 10 rows"),
+        ("\x1b[31m3 of 10 rows\x1b[0m\r\x1b[32m4\x1b[0m", "4 of 10 rows"),
+        ("3 of 10 rows\r\x1b[Kdone", "done"),
+        ("3 of 10 rows\x1b[2K\rdone\r", "done"),
         ("kept\n10%\r", "kept\n10%"),
         ("\r", ""),
         ("a\u2028b\x0cc", "a\u2028b\x0cc"),
@@ -110,7 +121,9 @@ def test_normal_text_has_no_blanks_at_its_ends_of_lines_and_no_empty_lines_at_it
     assert normal(" \n\n") == ""
 
 
-@pytest.mark.parametrize("text", ["x" * 300_000, "x\r" * 100_000, "\x1b[" * 50_000])
+@pytest.mark.parametrize(
+    "text", ["x" * 300_000, "x\r" * 100_000, "x" * 99_999 + "\ry" * 99_999, "\x1b[" * 50_000]
+)
 def test_one_long_line_is_no_burden(text: str) -> None:
     assert matches(text, text)  # quadratic time would be minutes here
 
@@ -269,6 +282,29 @@ def test_merged_json_agrees_and_merging_again_changes_nothing(shown: Any, actual
     merged = merge_json(shown, actual)
     assert json_difference(merged, actual) == ""
     assert json.dumps(merge_json(merged, actual)) == json.dumps(merged)
+
+
+@pytest.mark.parametrize(
+    ("shown", "actual"),
+    [
+        ("0.1", "0.10000000000000001"),
+        ("9007199254740993.0", "9007199254740992.0"),
+        ("1e400", "1e500"),
+        ("1" * 5000, "1" * 4999 + "2"),
+    ],
+)
+def test_json_numbers_are_compared_in_all_digits(shown: str, actual: str) -> None:
+    one, other = exact_json.loads(shown), exact_json.loads(actual)
+    assert json_difference(one, other)
+    assert json_difference(one, one) == ""
+    assert exact_json.loads(exact_json.dumps(merge_json(one, other))) == other
+
+
+def test_json_numbers_are_the_same_however_they_are_written() -> None:
+    shown = exact_json.loads('{"a": [1.0, 1e3, 0.0000001, -0.5]}')
+    assert json_difference(shown, exact_json.loads('{"a": [1.00, 1000.0, 1e-7, -5e-1]}')) == ""
+    assert exact_json.dumps(shown) == '{"a": [1.0, 1E+3, 1E-7, -0.5]}'
+    assert exact_json.dumps(["é", 0.5, None], indent=1) == '[\n "é",\n 0.5,\n null\n]'
 
 
 @pytest.mark.parametrize(("shown", "actual"), [("1", "1.0"), ("1e3", "1000"), ("0", "false")])

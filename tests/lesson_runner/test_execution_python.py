@@ -380,12 +380,40 @@ def test_the_block_that_shows_a_plot_must_draw_one(made_lesson: MadeLesson) -> N
     assert missing.startswith(
         "episodes/page.md:8: the page shows fig/dot.png, which does not exist: --update writes it"
     )
-    (made_lesson.root / "episodes" / "fig").mkdir()
-    (made_lesson.root / "episodes" / "fig" / "dot.png").write_bytes(base64.b64decode(DOT))
-    assert made_lesson.failures(page.format(dot=DOT, last="display(dot)")) == []
     (failure,) = made_lesson.failures(page.format(dot=DOT, last="dot = None"))
     expected = "episodes/page.md:8: the page shows fig/dot.png, but the block drew no plot"
     assert failure.startswith(expected)
+    # A dot that no plotting library made is a diagram, whether or not the block draws.
+    (made_lesson.root / "episodes" / "fig").mkdir()
+    (made_lesson.root / "episodes" / "fig" / "dot.png").write_bytes(base64.b64decode(DOT))
+    for last in ("display(dot)", "dot = None"):
+        assert made_lesson.failures(page.format(dot=DOT, last=last)) == []
+
+
+def test_a_plot_without_its_plotting_code_fails(made_lesson: MadeLesson) -> None:
+    page = """\
+        ```python
+        import matplotlib.pyplot as plt
+        {draw}
+        ```
+
+        ![A line](fig/line.png)
+
+        ![The same line](fig/again.png)
+        """
+    two = "for _ in 1, 2: plt.plot([1, 2]); plt.show()"
+    drawn = made_lesson.check(page.format(draw=two)).results[0].execution
+    assert drawn is not None
+    (made_lesson.root / "episodes" / "fig").mkdir()
+    for name, image in zip(("line", "again"), drawn.images, strict=True):
+        (made_lesson.root / "episodes" / "fig" / f"{name}.png").write_bytes(image)
+    assert made_lesson.failures(page.format(draw=two)) == []
+    (failure,) = made_lesson.failures(page.format(draw=two.replace("1, 2:", "[1]:")))
+    said = "episodes/page.md:8: the page shows fig/again.png, but the block drew only 1"
+    assert failure.startswith(said)
+    (failure,) = made_lesson.failures(page.format(draw="plt.plot"))
+    said = "episodes/page.md:6: the page shows fig/line.png, but the block drew no plot"
+    assert failure.startswith(said)
 
 
 def test_outputs_keep_the_order_in_which_they_came(made_lesson: MadeLesson) -> None:

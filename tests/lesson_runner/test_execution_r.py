@@ -3,6 +3,8 @@
 import pytest
 from made_lesson import MadeLesson
 
+from lesson_runner.page.images import signed
+
 pytestmark = pytest.mark.usefixtures("r_kernel")
 
 
@@ -48,6 +50,41 @@ def test_outputs_errors_and_plots(made_lesson: MadeLesson) -> None:
         "r",
     )
     assert {outcome for _, outcome in outcomes(checked)} == {"passed"}, checked.failed
+
+
+def test_a_plot_without_its_plotting_code_fails(made_lesson: MadeLesson) -> None:
+    page = "```r\n{draw}\n```\n\n![A line](fig/line.png)\n"
+    drawn = made_lesson.check(page.format(draw="plot(1:3)"), "r").results[0].execution
+    assert drawn is not None
+    (made_lesson.root / "episodes" / "fig").mkdir()
+    (made_lesson.root / "episodes" / "fig" / "line.png").write_bytes(signed(drawn.images[-1]))
+    assert made_lesson.failures(page.format(draw="plot(1:3)"), "r") == []
+    (failure,) = made_lesson.failures(page.format(draw="x <- 1:3"), "r")
+    said = "episodes/page.md:5: the page shows fig/line.png, but the block drew no plot"
+    assert failure.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "code", ["return(1)", "if (TRUE) return(invisible())", "for (i in 1:2) {\n  x <- return(i)\n}"]
+)
+def test_a_return_outside_of_functions_is_refused(made_lesson: MadeLesson, code: str) -> None:
+    checked = made_lesson.check(f'```r\ncat("one\\n")\n\n{code}\ncat("two\\n")\n```\n', "r")
+    (failure,) = checked.failed
+    assert failure.reason == "Error: no function to return from, jumping to top level"
+    assert failure.line == 4
+    assert failure.execution is not None
+    assert failure.execution.output == "one\n"
+
+
+def test_a_return_inside_of_functions_returns(made_lesson: MadeLesson) -> None:
+    code = (
+        "f <- function(x, ...) {\n  if (x) return(1)\n  2\n}\nlocal(return(3))\nx <- c(a = 1)[]\n"
+    )
+    code += "sapply(1:2, function(i) return(i)) |> sum()\nf(TRUE)"
+    assert (
+        made_lesson.failures(f"```r\n{code}\n```\n\n```output\n[1] 3\n[1] 3\n[1] 1\n```\n", "r")
+        == []
+    )
 
 
 def test_an_error_has_the_line_of_its_call_or_of_the_syntax_error(made_lesson: MadeLesson) -> None:

@@ -19,7 +19,7 @@ def test_the_guide_has_an_example_of_all_that_a_page_can_say() -> None:
     blocks = [block for one in EXAMPLES for block in read_episode("guide.md", one.text).blocks]
     assert {block.role for block in blocks} >= {"run", "exercise", "not run", "response"}
     assert {shown.kind for block in blocks for shown in block.shown} == {"output", "error", "json"}
-    assert any(block.figure for block in blocks)
+    assert any(block.figures for block in blocks)
     assert any(block.practice_only for block in blocks)
 
 

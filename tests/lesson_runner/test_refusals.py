@@ -346,6 +346,16 @@ def test_fence_that_is_never_closed_is_refused(page: str, line: int, marker: str
     assert f"page.md:{line}: this fence is never closed: end it with {marker}" in problems(page)
 
 
+def test_a_fence_that_ends_too_early_is_named() -> None:
+    page = "Text.\n\n```python\nx = 1\n```\ny = 2\n```\n"
+    assert problems(page) == [
+        "page.md:7: this fence is never closed: end it with ```, "
+        "unless the fence at line 3 ends too early"
+    ]
+    first, *_ = problems(page + "\n```python\n1\n")
+    assert first.endswith(", unless the fence at line 3 ends too early")
+
+
 @pytest.mark.parametrize(
     ("page", "line"),
     [
@@ -498,3 +508,7 @@ def test_directive_that_looks_like_a_response_is_refused(comment: str) -> None:
 @pytest.mark.parametrize("page", ["", "\n", "---\ntitle: One\n---\n", "\ufeff"])
 def test_page_without_content_is_refused(page: str) -> None:
     assert problems(page) == ["page.md:1: this page has no content: write some, or delete the file"]
+
+
+def test_a_very_long_number_in_an_answer_is_json() -> None:
+    assert problems(f"<!-- response: GET /models -->\n```json\n{'1' * 5000}\n```\n") == []

@@ -34,7 +34,7 @@ def as_expected(block: Block) -> dict[str, Any]:
         "reason": block.reason,
         "practice_only": block.practice_only,
         "shown": {shown.kind: shown.line for shown in block.shown},
-        "figure": block.figure and block.figure.line,
+        "figure": block.figures[0].line if block.figures else None,
     }
     lines = [block.line, block.fence.end]
     found = {"lines": lines, "language": block.language, "role": block.role}

@@ -215,10 +215,10 @@ def test_nothing_is_written_from_a_block_that_failed(happened: dict[str, object]
 
 
 def test_error_is_written_where_its_last_line_differs() -> None:
-    agrees = Failure("KeyError", "Traceback (most recent call last)\nKeyError: 'a'\n")
-    differs = Failure("KeyError", "Traceback\nKeyError: 'b'  \n")
+    agrees = Failure("KeyError", "KeyError: 'a'\n")
+    differs = Failure("KeyError", "KeyError: 'b'  \n")
     assert texts(ERROR, failure=agrees) == []
-    assert texts(ERROR, failure=differs) == ["Traceback\nKeyError: 'b'\n"]
+    assert texts(ERROR, failure=differs) == ["KeyError: 'b'\n"]
 
 
 def test_error_that_did_not_happen_stays_for_its_author() -> None:
@@ -271,6 +271,49 @@ def test_update_writes_fences_and_figures_and_judges_again(tmp_path: Path, page:
     assert (page.parent / "fig" / "two.png").read_bytes() == PLOT
     assert (update.fences, update.figures) == (1, 1)
     assert [(result.outcome, result.block.line) for result in update.results] == [("passed", 5)]
+
+
+@pytest.mark.parametrize(
+    ("images", "written"),
+    [
+        ("x", {"diagram": "by hand"}),
+        ("xy", {"a": "x", "diagram": "by hand", "b": "y"}),
+        ("xyz", {"a": "x", "diagram": "y", "b": "z"}),
+        ("wxyz", {"a": "x", "diagram": "y", "b": "z"}),
+    ],
+)
+def test_update_leaves_a_diagram_alone_unless_there_is_a_plot_for_each_image(
+    tmp_path: Path, page: Path, images: str, written: dict[str, str]
+) -> None:
+    text = "".join(f"![{name}](fig/{name}.png)\n\n" for name in ("a", "diagram", "b"))
+    page.write_text(f"```python\n1\n```\n\n{text}", encoding="utf-8")
+    folder = page.parent / "fig"
+    folder.mkdir()
+    (folder / "diagram.png").write_text("by hand")
+    lesson = Lesson(tmp_path, (page,))
+    episode = lesson.read(page)
+    drawn = tuple(image.encode() for image in images)
+    update_page(lesson, page, episode, [judge(Execution(episode.blocks[0], images=drawn))])
+    assert {file.stem: file.read_text() for file in folder.iterdir()} == written
+
+
+def test_a_fence_that_swallows_a_block_is_not_written(tmp_path: Path, page: Path) -> None:
+    """A closing line with a no-break space closes nothing."""
+    text = PAGE.replace("3\n```\n", "3\n```\u00a0\n\n```python\nx = 1\n```\n")
+    page.write_bytes(text.encode())
+    lesson = Lesson(tmp_path, (page,))
+    update = update_page(lesson, page, *executed(lesson, page))
+    assert (update.fences, page.read_bytes()) == (0, text.encode())
+
+
+def test_an_image_that_update_wrote_is_a_plot_from_then_on(tmp_path: Path, page: Path) -> None:
+    image = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR" + bytes(17)
+    lesson = Lesson(tmp_path, (page,))
+    for figures in (1, 0):
+        episode = lesson.read(page)
+        result = judge(Execution(episode.blocks[0], output="2\n", images=(image,)))
+        assert update_page(lesson, page, episode, [result]).figures == figures
+    assert [figure.expected for figure in lesson.read(page).blocks[0].figures] == [True]
 
 
 def test_second_update_writes_nothing(tmp_path: Path, page: Path) -> None:

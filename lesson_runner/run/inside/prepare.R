@@ -21,6 +21,13 @@ local({
   # IRkernel does not say which expression failed: note its first and last line for the runner.
   failed <- file.path(dirname(Sys.getenv("LESSON_PAGE")), "failed-lines")
   original <- evaluate::new_output_handler
+  # R refuses return() outside of functions, as everywhere but in IRkernel, which goes on.
+  returns <- function(code) {
+    if (!is.call(code)) return(FALSE)
+    name <- if (is.name(code[[1]])) as.character(code[[1]]) else ""
+    inside <- name %in% c("{", "(", "if", "for", "while", "repeat", "<-", "=")
+    name == "return" || (inside && any(vapply(as.list(code)[-1], returns, NA)))
+  }
   noting_lines <- function(..., error = identity) {
     first <- 1L
     following <- 1L
@@ -29,6 +36,11 @@ local({
       source = function(src) {
         first <<- following
         following <<- first + lengths(regmatches(src$src, gregexpr("\n", src$src)))
+        parsed <- tryCatch(parse(text = src$src, keep.source = FALSE), error = function(e) NULL)
+        if (any(vapply(as.list(parsed), returns, NA))) {
+          cat(first, max(first, following - 1L), file = failed)
+          stop("no function to return from, jumping to top level", call. = FALSE)
+        }
         src
       },
       error = function(e) {
