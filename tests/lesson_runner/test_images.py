@@ -2,13 +2,18 @@
 
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lesson_runner.judge.verdict import judge
+from lesson_runner.page.episode import Block
 from lesson_runner.page.images import SIGNATURE, is_plot, may_be_drawn, signed
+from lesson_runner.page.lesson import find_lesson
+from lesson_runner.run.happened import Execution
 
-FIGURES = Path(__file__).parent.parent.parent / "episodes" / "fig"
+ROOT = Path(__file__).parent.parent.parent
 
 
 def png(*chunks: tuple[bytes, bytes]) -> bytes:
@@ -20,9 +25,19 @@ def png(*chunks: tuple[bytes, bytes]) -> bytes:
     )
 
 
-@pytest.mark.parametrize("figure", sorted(FIGURES.glob("*.png")), ids=lambda file: file.name)
-def test_the_plots_of_this_lesson_are_known_as_plots(figure: Path) -> None:
-    assert is_plot(figure.read_bytes())
+def blocks_with_figures() -> list[Block]:
+    lesson = find_lesson(ROOT)
+    blocks = (block for page in lesson.pages for block in lesson.read(page).blocks)
+    return [replace(block, shown=()) for block in blocks if block.figures]
+
+
+def test_each_plot_of_this_lesson_has_to_be_drawn() -> None:
+    """Without its plotting code, a block of this lesson's pages fails."""
+    blocks = blocks_with_figures()
+    assert {block.language for block in blocks} == {"python", "r"}
+    for block in blocks:
+        assert judge(Execution(block, images=(b"a plot",))).outcome == "passed"
+        assert judge(Execution(block)).reason.endswith(", but the block drew no plot")
 
 
 @pytest.mark.parametrize(
