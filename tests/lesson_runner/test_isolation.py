@@ -545,3 +545,31 @@ def test_leaving_a_verification_ends_its_kernels(made_lesson: MadeLesson, tmp_pa
     pids = [int(pid) for pid in file.read_text().split()]
     assert len(pids) == 2
     assert [pid for pid in pids if is_running(pid)] == []
+
+
+def test_a_connection_with_itself_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that asks a free port again and again is connected with itself one day."""
+    made: list[socket.socket] = []
+
+    def with_itself(address: tuple[str, int]) -> socket.socket:
+        one = socket.socket()
+        one.bind((address[0], 0))
+        one.connect(one.getsockname())
+        made.append(one)
+        return one
+
+    monkeypatch.setattr(socket, "create_connection", with_itself)
+    with pytest.raises(ConnectionRefusedError):
+        own_network.connected(1)
+    assert made[0].fileno() == -1
+
+
+def test_connections_do_not_leave_from_ports_that_the_runner_chooses(
+    made_lesson: MadeLesson,
+) -> None:
+    ports = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    if not ports.exists() or not os.access(ports, os.W_OK):
+        pytest.skip("this system has no such setting, or keeps it")
+    checked = made_lesson.check(f"```bash\ncat {ports}\n```\n", "bash")
+    first, last = map(int, checked.results[0].execution.output.split())  # type: ignore[union-attr]
+    assert first < last < int(ports.read_text().split()[0])

@@ -22,6 +22,8 @@ CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 PR_SET_PDEATHSIG = 1
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 
+PORTS = "/proc/sys/net/ipv4/ip_local_port_range"
+
 PORT_HERE = re.compile(r"(?:127\.0\.0\.1|localhost):(\d+)")
 
 
@@ -76,6 +78,12 @@ def move() -> None:
                 file.write(text)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as some:
         fcntl.ioctl(some, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
+    # The runner chooses ports that are free on its side. Connections on this side leave from others,
+    # or one of them might sit on the port that a kernel is about to listen on.
+    with contextlib.suppress(OSError), open(PORTS) as file:
+        first = int(file.read().split()[0])
+        with open(PORTS, "w") as file:
+            file.write(f"{first // 2} {first - 1}")
 
 
 def carry_as_told(control: socket.socket) -> NoReturn:
@@ -114,7 +122,7 @@ def join(one: socket.socket, port: int, patience: float) -> None:
     deadline = time.monotonic() + patience
     while True:
         try:
-            other = socket.create_connection(("127.0.0.1", port))
+            other = connected(port)
             break
         except OSError:
             if time.monotonic() > deadline:
@@ -129,6 +137,18 @@ def join(one: socket.socket, port: int, patience: float) -> None:
         back = in_background(copy, other, one)
         copy(one, other)
         back.join()
+
+
+def connected(port: int) -> socket.socket:
+    """A connection to whatever listens at the port; raises OSError where nothing does.
+
+    A TCP socket that leaves from the very port it asks for is connected with itself.
+    """
+    made = socket.create_connection(("127.0.0.1", port))
+    if made.getsockname() == made.getpeername():
+        made.close()
+        raise ConnectionRefusedError
+    return made
 
 
 def copy(source: socket.socket, target: socket.socket) -> None:
