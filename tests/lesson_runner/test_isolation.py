@@ -549,6 +549,7 @@ def test_leaving_a_verification_ends_its_kernels(made_lesson: MadeLesson, tmp_pa
 
 def test_a_connection_with_itself_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that asks a free port again and again is connected with itself one day."""
+    own_network = pytest.importorskip("lesson_runner.run.inside.own_network")
     made: list[socket.socket] = []
 
     def with_itself(address: tuple[str, int]) -> socket.socket:

@@ -78,8 +78,8 @@ def move() -> None:
                 file.write(text)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as some:
         fcntl.ioctl(some, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
-    # The runner chooses ports that are free on its side. Connections on this side leave from others,
-    # or one of them might sit on the port that a kernel is about to listen on.
+    # The runner chooses ports that are free on its side. Connections on this side leave from other
+    # ports, or one of them might sit on the one that a kernel is about to listen on.
     with contextlib.suppress(OSError), open(PORTS) as file:
         first = int(file.read().split()[0])
         with open(PORTS, "w") as file:
