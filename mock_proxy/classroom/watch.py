@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -108,7 +108,7 @@ class End:
 # --- the page and its events ------------------------------------------------------------------
 
 
-def add_classroom(app: FastAPI, classroom: Classroom) -> None:
+def add_classroom(app: Starlette, classroom: Classroom) -> None:
     """Routes outside of the OpenAPI description, and the middleware.
 
     The page itself holds nothing, and is for everyone. It asks for the master key and sends it as
@@ -123,7 +123,7 @@ def add_classroom(app: FastAPI, classroom: Classroom) -> None:
         "referrer-policy": "no-referrer",
     }
 
-    async def page() -> Response:
+    async def page(request: Request) -> Response:
         return HTMLResponse(html, headers=headers)
 
     async def events(request: Request) -> Response:
@@ -136,8 +136,8 @@ def add_classroom(app: FastAPI, classroom: Classroom) -> None:
             media_type="text/event-stream",
         )
 
-    app.get(PAGE, include_in_schema=False)(page)
-    app.get(EVENTS, include_in_schema=False)(events)
+    app.add_route(PAGE, page, methods=["GET"])
+    app.add_route(EVENTS, events, methods=["GET"])
     app.add_middleware(Watch, classroom=classroom)
 
 
