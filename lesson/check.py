@@ -11,7 +11,6 @@ from typing import Any
 
 from rich.console import Console
 
-from lesson import practice
 from lesson.options import (
     add_page_arguments,
     number_from,
@@ -37,7 +36,6 @@ from lesson_runner.judge.rewrite import update_page
 from lesson_runner.page.episode import Episode
 from lesson_runner.page.lesson import Lesson, find_lesson
 from lesson_runner.page.places import LessonError
-from lesson_runner.run.fork_server import start_early
 from lesson_runner.run.happened import Limits
 from lesson_runner.verify import RESPONSES, Checked, Verification, not_executed, parts
 
@@ -89,8 +87,6 @@ def run(options: argparse.Namespace) -> int:
         outcome.others += left_out(episodes.values(), (*LANGUAGES, "json"), "--parse-only")
         finish(options, outcome, episodes, console)
         return 0 if outcome.is_well else 1
-    start_early()
-    practice.start_early()
     limits = Limits(seconds=options.block_timeout, exit_first=options.exitfirst)
     with (
         practice_environment() as environment,

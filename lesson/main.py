@@ -59,7 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def start_early(arguments: Sequence[str]) -> None:
+    """Start what takes longest to be ready, before the command itself is imported."""
+    if arguments[:1] == ["check"] and not {"-h", "--help", "--parse-only"} & set(arguments):
+        from lesson import practice
+        from lesson_runner.run import fork_server
+
+        fork_server.start_early()
+        practice.start_early()
+
+
 def call(arguments: Sequence[str]) -> int:
+    start_early(arguments)
     # Importing the command takes long enough to meet a Ctrl-C, so it happens here.
     options = parser(arguments).parse_args(arguments)
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import secrets
 import subprocess
 import sys
 import threading
@@ -39,20 +40,17 @@ class PracticeProxy:
         self._one_at_a_time = threading.Lock()
 
     def environment(self, path: str, language: str) -> dict[str, str]:
-        """Wait until the proxy answers; its address, and a fresh key."""
+        """The proxy's address, and a fresh key. Requests wait until the proxy answers."""
         assert self.process.stdin is not None
-        with self._one_at_a_time:
-            self.url = self.url or self._line()
-            self.process.stdin.write(json.dumps(f"{path} {language}") + "\n")
-            self.process.stdin.flush()
-            return {"LITELLM_BASE_URL": self.url, "LITELLM_API_KEY": self._line()}
-
-    def _line(self) -> str:
         assert self.process.stdout is not None
-        line = self.process.stdout.readline().rstrip("\n")
-        if not line:
-            raise RuntimeError("the practice proxy has ended")
-        return line
+        key = "sk-" + secrets.token_urlsafe(16)
+        with self._one_at_a_time:
+            self.url = self.url or self.process.stdout.readline().rstrip("\n")
+            if not self.url or self.process.poll() is not None:
+                raise RuntimeError("the practice proxy has ended")
+            self.process.stdin.write(json.dumps([key, f"{path} {language}"]) + "\n")
+            self.process.stdin.flush()
+        return {"LITELLM_BASE_URL": self.url, "LITELLM_API_KEY": key}
 
     def end(self) -> None:
         self.process.kill()

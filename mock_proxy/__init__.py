@@ -1,6 +1,6 @@
 """A practice proxy that answers on the wire as LiteLLM 1.106.2 does, by small readable rules.
 
-What other packages use stands here. It is imported when it is asked for: FastAPI takes its time.
+What other packages use stands here. It is imported when it is asked for: that takes its time.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .config import load
-    from .server.run import RunningProxy, addresses, is_loopback, running
+    from .config import load, practice
+    from .server.run import RunningProxy, addresses, is_loopback, key_store, running
 
-__all__ = ["RunningProxy", "addresses", "is_loopback", "load", "running"]
+__all__ = ["RunningProxy", "addresses", "is_loopback", "key_store", "load", "practice", "running"]
 
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(".config" if name == "load" else ".server.run", __name__)
+    module = import_module(".config" if name in ("load", "practice") else ".server.run", __name__)
     return getattr(module, name)

@@ -45,7 +45,7 @@ def test_it_ends_with_the_one_who_uses_it_and_says_nothing() -> None:
     assert proxy.stdout
     assert proxy.stdout.readline().startswith(b"http://127.0.0.1:")
     proxy.stdout.close()
-    _, said = proxy.communicate(b'"a key that nobody reads"\n', timeout=20)
+    _, said = proxy.communicate(b'["sk-1", "a key that nobody uses"]\n', timeout=20)
     assert said == b""
     assert proxy.returncode == 0
 

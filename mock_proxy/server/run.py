@@ -28,6 +28,8 @@ from ..config import PRACTICE_KEY, ProxyConfig, practice
 from ..keys import store
 from ..litellm.wire import NoMapping
 from .app import create_app
+from .listener import listen
+from .listener import url as url_of
 
 if TYPE_CHECKING:  # httpx is not for those who relay nothing
     from ..upstream.relay import Relay
@@ -69,16 +71,19 @@ def running(
     port: int = 0,
     classroom: bool = False,
     relay: Relay | None = None,
+    keys: store.KeyStore | None = None,
+    listener: socket.socket | None = None,
 ) -> Iterator[RunningProxy]:
     """A proxy in a thread of this process; port 0 takes a free one.
 
-    ``relay`` has answers made elsewhere; the proxy closes it.
+    ``relay`` has answers made elsewhere; the proxy closes it. ``keys`` and ``listener`` are for
+    those who made them before; the listener is closed in the end.
 
     Without a configuration it serves the lesson's own, and reads no key of the environment.
     """
     config = config or practice()
-    keys = key_store(config, host)
-    with _listen(host, port) as listener:
+    keys = key_store(config, host) if keys is None else keys
+    with listener or listen(host, port) as listener:
         server = _Server(_settings(config, keys, classroom=classroom, relay=relay))
         server.relay = relay
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
@@ -88,7 +93,7 @@ def running(
                 if not thread.is_alive():
                     raise RuntimeError("the practice proxy stopped while it started")
                 time.sleep(0.001)
-            url = _url(host, listener.getsockname()[1])
+            url = url_of(host, listener.getsockname()[1])
             yield RunningProxy(url, keys.master_key, keys)
         finally:
             server.stop()
@@ -164,7 +169,7 @@ def serve(
     with contextlib.ExitStack() as stack:
         try:
             keeper = stack.enter_context(contextlib.closing(State(state))) if state else None
-            listener = stack.enter_context(_listen(host, port))
+            listener = stack.enter_context(listen(host, port))
         except StateError as error:
             print(error, file=sys.stderr)
             return 1
@@ -198,7 +203,7 @@ def _announce(
     answers_from: str | None,
 ) -> None:
     """Say where the proxy is and with which key; a key that somebody gave is named, not shown."""
-    url, *others = [_url(address, port) for address in addresses(host)]
+    url, *others = [url_of(address, port) for address in addresses(host)]
     given, key_from = config.master_key is not None, config.master_key_from
     print(f"The practice proxy answers at {url}")
     if others:
@@ -226,10 +231,6 @@ def addresses(host: str) -> list[str]:
         route.connect(("192.0.2.1", 9))
         found.insert(1, route.getsockname()[0])
     return list(dict.fromkeys(found))
-
-
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _way_out(error: OSError) -> str:
@@ -315,21 +316,3 @@ class _Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._head = 0
         super().on_message_complete()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, or OSError where the port is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Naming the protocol lets asyncio switch off Nagle's algorithm, which costs 40 ms a request.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        if sys.platform != "win32":
-            # Reuses a port that was left a moment ago. On Windows the option means
-            # something else: it would let two proxies share the port.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError:
-        listener.close()
-        raise
-    return listener
