@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import queue
 import secrets
 import subprocess
 import sys
@@ -36,21 +37,42 @@ class PracticeProxy:
             encoding="utf-8",
             start_new_session=True,  # Ctrl-C is for the runner
         )
-        self.url = ""
+        self._address: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._acknowledged: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._url = ""
+        self._answers = False
         self._one_at_a_time = threading.Lock()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        """Read what the process says; see there for the order of things."""
+        assert self.process.stdout is not None
+        with contextlib.suppress(ValueError, OSError):  # closed in the end
+            self._address.put(self.process.stdout.readline().rstrip("\n"))
+            if self.process.stdout.readline():
+                with self._one_at_a_time:
+                    self._answers = True
+                    self._say("go")
+            for line in self.process.stdout:
+                self._acknowledged.put(line)
+        self._acknowledged.put("")
 
     def environment(self, path: str, language: str) -> dict[str, str]:
         """The proxy's address, and a fresh key. Requests wait until the proxy answers."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
         key = "sk-" + secrets.token_urlsafe(16)
         with self._one_at_a_time:
-            self.url = self.url or self.process.stdout.readline().rstrip("\n")
-            if not self.url or self.process.poll() is not None:
-                raise RuntimeError("the practice proxy has ended")
-            self.process.stdin.write(json.dumps([key, f"{path} {language}"]) + "\n")
+            self._url = self._url or self._address.get()
+            if self.process.poll() is None:
+                self._say(json.dumps([key, f"{path} {language}"]))
+                if not self._answers or self._acknowledged.get():
+                    return {"LITELLM_BASE_URL": self._url, "LITELLM_API_KEY": key}
+        raise RuntimeError("the practice proxy has ended")
+
+    def _say(self, line: str) -> None:
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(f"{line}\n")
             self.process.stdin.flush()
-        return {"LITELLM_BASE_URL": self.url, "LITELLM_API_KEY": key}
 
     def end(self) -> None:
         self.process.kill()

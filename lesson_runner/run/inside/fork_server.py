@@ -96,6 +96,8 @@ def serve(path: str, outside: own_network.Outside | None) -> None:
         if wake_read in ready:
             os.read(wake_read, 4096)
             report_ended(running)
+            if outside:
+                outside.close_all_but({port for one in running.values() for port in one.ports})
         if listener in ready:
             connection, _ = listener.accept()
             try:
@@ -111,11 +113,12 @@ def serve(path: str, outside: own_network.Outside | None) -> None:
 
 
 class Kernel:
-    """The connection on which its end is reported, and what tells its processes from others'."""
+    """The connection on which its end is reported, the processes that are its own, its ports."""
 
-    def __init__(self, connection: socket.socket, page: str, carrier: int) -> None:
+    def __init__(self, connection: socket.socket, page: str, carrier: int, ports: set[int]) -> None:
         self.connection = connection
         self.carrier = carrier
+        self.ports = ports
         self.mark = f"LESSON_PAGE={page}".encode()
 
 
@@ -190,8 +193,7 @@ def fork(
 ) -> None:
     if os.path.basename(request["argv"][1]) == "python_kernel.py":
         import_for(request["env"]["LESSON_PAGE"])
-    if outside:
-        outside.let_out(request["env"])
+    let_out = outside.let_out(request["env"]) if outside else set()
     listeners = [socket.socket(fileno=os.dup(port)) for port in ports]
     carrier = own_network.carry_in(listeners) if listeners else 0
     for one in listeners:
@@ -200,7 +202,7 @@ def fork(
     if pid == 0:
         others = [kernel.connection for kernel in running.values()]
         become_kernel(request, log, [listener, connection, *others])
-    running[pid] = Kernel(connection, request["env"]["LESSON_PAGE"], carrier)
+    running[pid] = Kernel(connection, request["env"]["LESSON_PAGE"], carrier, let_out)
     connection.sendall(struct.pack("!i", pid))
 
 

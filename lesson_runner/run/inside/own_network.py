@@ -38,14 +38,21 @@ class Outside:
             carry_as_told(control)
         control.close()
 
-    def let_out(self, environment: Mapping[str, str]) -> None:
-        """The ports of this computer that a kernel's environment names: the proxy's, the gate's."""
+    def let_out(self, environment: Mapping[str, str]) -> set[int]:
+        """Open the ports of this computer that a kernel's environment names, and return them."""
         named = {int(port) for value in environment.values() for port in PORT_HERE.findall(value)}
         for port in sorted(named - self.ports):
             # A port that is taken is one where a page listens.
             with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)) as here:
                 socket.send_fds(self.control, [struct.pack("!H", port)], [here.fileno()])
                 self.ports.add(port)
+        return named
+
+    def close_all_but(self, named: set[int]) -> None:
+        """Close the ports that no kernel names any more: the next kernel may be given one."""
+        for port in self.ports - named:
+            self.control.sendall(struct.pack("!H", port))
+        self.ports &= named
 
 
 def enter() -> Outside | None:
@@ -87,13 +94,20 @@ def move() -> None:
 
 
 def carry_as_told(control: socket.socket) -> NoReturn:
-    """Carry from each listener that comes over `control`, until that ends."""
+    """Carry from each listener that comes over `control`, until its port comes alone."""
+    listeners: dict[int, socket.socket] = {}
     while True:
         head, descriptors, _, _ = socket.recv_fds(control, 2, 1)
-        if not descriptors:
+        if not head:
             os._exit(0)
-        listener = socket.socket(fileno=descriptors[0])
-        in_background(carry, listener, struct.unpack("!H", head)[0], 0)
+        (port,) = struct.unpack("!H", head)
+        if descriptors:
+            listeners[port] = socket.socket(fileno=descriptors[0])
+            in_background(carry, listeners[port], port, 0)
+        else:
+            listener = listeners.pop(port)
+            listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in accept
+            listener.close()
 
 
 def carry_in(listeners: Iterable[socket.socket]) -> int:
@@ -113,9 +127,10 @@ def carry_in(listeners: Iterable[socket.socket]) -> int:
 
 
 def carry(listener: socket.socket, port: int, patience: float) -> None:
-    while True:
-        connection, _ = listener.accept()
-        in_background(join, connection, port, patience)
+    with contextlib.suppress(OSError):  # closed
+        while True:
+            connection, _ = listener.accept()
+            in_background(join, connection, port, patience)
 
 
 def join(one: socket.socket, port: int, patience: float) -> None:
