@@ -314,14 +314,13 @@ def descendants(pid: int) -> list[int]:
 
 def test_ports_of_kernels_that_have_ended_are_free_again(made_lesson: MadeLesson) -> None:
     """Or a kernel that is given one of them would wait for it in vain."""
-    server = made_lesson.server
-    assert server is not None
-    if not Path(f"{server.path}.own-network").exists():
-        pytest.skip("kernels have no network of their own here")
     listening = """\
         ```python
         print(sum(line.split()[3] == "0A" for line in list(open("/proc/self/net/tcp"))[1:]))
         ```
         """
     counts = [int(outputs([made_lesson.check(listening)])[0]) for _ in range(3)]
+    assert made_lesson.server is not None
+    if not Path(f"{made_lesson.server.path}.own-network").exists():
+        pytest.skip("kernels have no network of their own here")
     assert counts[0] == counts[1] == counts[2]
