@@ -62,6 +62,11 @@ class Model:
         return self.info.get("hidden") is True
 
     @property
+    def recording(self) -> Path | None:
+        """A file with answers of this model, where ``model_info`` names one."""
+        return Path(self.info["recording"]) if "recording" in self.info else None
+
+    @property
     def api_base(self) -> str:
         return str(self.params.get("api_base") or "https://api.openai.com")
 
@@ -181,6 +186,15 @@ def _model(
             f"'model_info' of the model '{name}' is not a mapping.",
             "Write 'model_info: {mode: chat}', or leave it out.",
         )
+    if "recording" in info:
+        info = {**info, "recording": str(path.parent / str(info["recording"]))}
+        if not Path(info["recording"]).is_file():
+            raise ConfigError(
+                path,
+                lines.get((*at, "model_info", "recording")),
+                f"there is no recording {info['recording']}.",
+                "Make it with `lesson record`, or leave the line out.",
+            )
     return Model(name, _resolve(params, environment), _resolve(info, environment))
 
 

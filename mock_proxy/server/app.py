@@ -7,7 +7,9 @@ FastAPI's.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -18,7 +20,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from ..answers import recording
 from ..answers.canned import Canned
+from ..answers.recorded import Recorded
+from ..answers.recording import Recording
 from ..answers.rules import Rules
 from ..call import Caller, Maker, Proxy
 from ..classroom.board import Classroom
@@ -42,12 +47,13 @@ def create_app(
     keys: KeyStore,
     classroom: Classroom | None = None,
     relay: Relay | None = None,
+    kept: Mapping[str, Recording] | None = None,
 ) -> Starlette:
     """The application; requests change nothing but ``keys``, and ``classroom`` if there is one.
 
-    ``relay`` has the answers made elsewhere.
+    ``relay`` has the answers made elsewhere; those of the models named in ``kept`` are kept there.
     """
-    proxy = Proxy(config, keys, makers(relay))
+    proxy = Proxy(config, keys, makers(relay, kept or {}))
     routes = [*_routes(proxy), *HEALTH, *swagger.routes()]
     app = Starlette(routes=routes, exception_handlers=ERRORS)
     app.add_middleware(
@@ -65,15 +71,23 @@ def create_app(
     return app
 
 
-def makers(relay: Relay | None) -> Callable[[Model], Maker]:
+def makers(relay: Relay | None, kept: Mapping[str, Recording]) -> Callable[[Model], Maker]:
     """Who answers for which model: the one place that knows all makers."""
     canned, rules = Canned(), Rules()
     relayed = rules if relay is None else relay.or_else(rules)
 
+    @cache
+    def recorded(path: Path) -> Maker:
+        return Recorded(recording.read(path), rules)
+
     def maker_for(model: Model) -> Maker:
         if model.is_canned:
             return canned
-        return relayed if relay is not None and relay.serves(model) else rules
+        if model.name in kept:
+            return Recorded(kept[model.name], relayed, keeps=True)
+        if relay is not None and relay.serves(model):
+            return relayed
+        return rules if model.recording is None else recorded(model.recording)
 
     return maker_for
 

@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from .listener import listen
 from .listener import url as url_of
 
 if TYPE_CHECKING:  # httpx is not for those who relay nothing
+    from ..answers.recording import Recording
     from ..upstream.relay import Relay
 
 GRACE = 1.0
@@ -73,10 +74,12 @@ def running(
     relay: Relay | None = None,
     keys: store.KeyStore | None = None,
     listener: socket.socket | None = None,
+    kept: Mapping[str, Recording] | None = None,
 ) -> Iterator[RunningProxy]:
     """A proxy in a thread of this process; port 0 takes a free one.
 
-    ``relay`` has answers made elsewhere; the proxy closes it. ``keys`` and ``listener`` are for
+    ``relay`` has answers made elsewhere; the proxy closes it. Those of the models named in ``kept``
+    are kept in these recordings. ``keys`` and ``listener`` are for
     those who made them before; the listener is closed in the end.
 
     Without a configuration it serves the lesson's own, and reads no key of the environment.
@@ -84,7 +87,7 @@ def running(
     config = config or practice()
     keys = key_store(config, host) if keys is None else keys
     with listener or listen(host, port) as listener:
-        server = _Server(_settings(config, keys, classroom=classroom, relay=relay))
+        server = _Server(_settings(config, keys, classroom=classroom, relay=relay, kept=kept))
         server.relay = relay
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
@@ -273,9 +276,14 @@ def is_loopback(host: str) -> bool:
 
 
 def _settings(
-    config: ProxyConfig, keys: store.KeyStore, *, classroom: bool, relay: Relay | None
+    config: ProxyConfig,
+    keys: store.KeyStore,
+    *,
+    classroom: bool,
+    relay: Relay | None,
+    kept: Mapping[str, Recording] | None = None,
 ) -> uvicorn.Config:
-    app = create_app(config, keys, Classroom(keys) if classroom else None, relay)
+    app = create_app(config, keys, Classroom(keys) if classroom else None, relay, kept)
 
     async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
         # Starlette answers NoMapping with a 500, outside of all middleware, as LiteLLM's does,
