@@ -16,6 +16,7 @@ COMMANDS = {
     "notebooks": "Write the notebooks that learners follow: one per episode, language and format.",
     "teach": "Start a class: JupyterLab with the notebooks, and the practice proxy, until Ctrl-C.",
     "proxy": "Start the practice proxy, which answers as a LiteLLM proxy does.",
+    "record": "Record what a real model answers to the pages, for the practice proxy to serve.",
     "keys": "Make one key for each learner, with cards to hand out; block them after class.",
     "doctor": "Check that this computer is ready for the lesson, and say what to do if it is not.",
 }

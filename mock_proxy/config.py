@@ -117,8 +117,10 @@ class ProxyConfig:
         return None
 
 
-def load(path: Path, environment: Mapping[str, str] | None = None) -> ProxyConfig:
-    """Read a LiteLLM configuration file.
+def load(
+    path: Path, environment: Mapping[str, str] | None = None, *, to_record: bool = False
+) -> ProxyConfig:
+    """Read a LiteLLM configuration file. With ``to_record``, recordings may not be there yet.
 
     Values written ``os.environ/NAME`` come from the environment, or from ``environment`` if it
     is given; a variable that is not set counts as not given. Raises ConfigError, with file and
@@ -147,8 +149,17 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> ProxyConfi
             "Write 'general_settings:' and indent 'master_key: …' below it.",
         )
     key, key_from = _master_key(path, lines, general, environment)
+    models = tuple(_model(path, lines, i, entry, environment) for i, entry in enumerate(entries))
+    for index, model in enumerate(models):
+        if model.recording and not to_record and not model.recording.is_file():
+            raise ConfigError(
+                path,
+                lines.get(("model_list", index, "model_info", "recording")),
+                f"there is no recording {model.recording}.",
+                "Make it with `lesson record`, or leave the line out.",
+            )
     return ProxyConfig(
-        models=tuple(_model(path, lines, i, entry, environment) for i, entry in enumerate(entries)),
+        models=models,
         master_key=key,
         master_key_from=key_from,
         path=path,
@@ -188,13 +199,6 @@ def _model(
         )
     if "recording" in info:
         info = {**info, "recording": str(path.parent / str(info["recording"]))}
-        if not Path(info["recording"]).is_file():
-            raise ConfigError(
-                path,
-                lines.get((*at, "model_info", "recording")),
-                f"there is no recording {info['recording']}.",
-                "Make it with `lesson record`, or leave the line out.",
-            )
     return Model(name, _resolve(params, environment), _resolve(info, environment))
 
 
