@@ -25,7 +25,8 @@ EXAMPLE = "lesson doctor --language r"
 PACKAGES = ("requests", "jsonschema", "matplotlib", "numpy", "openai", "pandas", "tqdm")
 R_PACKAGES = ("httr2", "jsonlite")
 MODELS = ("gpt-4o-mini", "text-embedding-ada-002")
-VARIABLES = ("LITELLM_BASE_URL", "LITELLM_API_KEY")
+VARIABLES = ("LITELLM_BASE_URL", "LITELLM_API_KEY", "LITELLM_MODEL")
+NEEDED = VARIABLES[:2]
 PRACTICE_URL = "http://127.0.0.1:4000"
 TIMEOUT = 15
 """Seconds for each question to the proxy."""
@@ -87,14 +88,14 @@ def examine(environment: Mapping[str, str], language: str | None) -> Iterator[Fi
     if language in ("r", "both") or (language is None and rscript):
         yield from check_r(rscript, language)
     settings = {name: environment.get(name, "") for name in VARIABLES}
-    if not all(settings.values()) and rscript and language != "python":
+    if not all(settings[name] for name in NEEDED) and rscript and language != "python":
         settings = settings_of_r(rscript) if not any(settings.values()) else settings
-    url, key = (settings[name] for name in VARIABLES)
+    url, key, model = (settings[name] for name in VARIABLES)
     url_finding, key_finding = check_url(url), check_key(key)
     yield url_finding
     yield key_finding
     if url_finding.state != "no":
-        yield from check_proxy(url, key if key_finding.state != "no" else "")
+        yield from check_proxy(url, key if key_finding.state != "no" else "", model)
 
 
 # What is installed
@@ -173,16 +174,16 @@ def ask_r(rscript: str, script: str) -> str:
 
 
 def settings_of_r(rscript: str) -> dict[str, str]:
-    """The two variables as R sees them: RStudio's users keep them in the file .Renviron."""
+    """The variables as R sees them: RStudio's users keep them in the file .Renviron."""
     names = ", ".join(f'"{name}"' for name in VARIABLES)
     try:
         lines = ask_r(rscript, f'writeLines(Sys.getenv(c({names}), ""))').splitlines()
     except (OSError, subprocess.SubprocessError):
         lines = []
-    return dict(zip(VARIABLES, [*lines, "", ""]))  # noqa: B905  (an old Python knows no strict)
+    return dict(zip(VARIABLES, [*lines, "", "", ""]))  # noqa: B905  (an old Python knows no strict)
 
 
-# The two variables
+# The variables
 
 
 def check_url(url: str) -> Finding:
@@ -229,7 +230,7 @@ def check_key(key: str) -> Finding:
 # The proxy
 
 
-def check_proxy(url: str, key: str) -> Iterator[Finding]:
+def check_proxy(url: str, key: str, model: str = "") -> Iterator[Finding]:
     try:
         ask(url + "/health/liveliness")
     except Refused as refused:
@@ -256,6 +257,8 @@ def check_proxy(url: str, key: str) -> Iterator[Finding]:
         return
     yield Finding("ok", "The proxy accepts your key")
     yield check_models(available)
+    if model:
+        yield check_model(model, available)
     yield check_budget(url, key)
 
 
@@ -306,6 +309,17 @@ def check_models(available: list[str]) -> Finding:
         "note",
         f"Your key has no {' and no '.join(missing)}",
         f"Write another name in the lesson's code. Your key has: {', '.join(available) or 'none'}",
+    )
+
+
+def check_model(model: str, available: list[str]) -> Finding:
+    """Whether the key may use the model that code asks when a page names none."""
+    if model in available:
+        return Finding("ok", f"LITELLM_MODEL is {model}")
+    return Finding(
+        "no",
+        f"LITELLM_MODEL is {model}, which your key has not",
+        f"Set it to one that your key has: {', '.join(available) or 'none'}",
     )
 
 

@@ -20,7 +20,7 @@ from lesson_runner.page.places import LessonError
 EXAMPLE = "lesson keys --learners 30 --budget 0.50 --days 3 --out keys.csv"
 
 PAGE = Path(__file__).with_name("cards.html")
-COLUMNS = ("alias", "key", "address", "budget", "expires")
+COLUMNS = ("alias", "key", "address", "model", "budget", "expires")
 TIMEOUT = 60
 
 
@@ -88,6 +88,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--address", metavar="URL", help="the address on the cards (that of LITELLM_BASE_URL)"
     )
     parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="the model on the cards, for LITELLM_MODEL (yours, if that is set)",
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         default=Path("keys.csv"),
@@ -111,7 +116,8 @@ def run(options: argparse.Namespace) -> int:
         limits["models"] = [name.strip() for name in options.models.split(",")]
     address = options.address or admin.base_url
     aliases = [f"{options.name}-{number:02}" for number in range(1, options.learners + 1)]
-    made = list(make(admin, aliases, limits, address, options.out))
+    model = options.model or os.environ.get("LITELLM_MODEL", "")
+    made = list(make(admin, aliases, limits, address, model, options.out))
     with _private(cards) as file:
         file.write(cards_page(made))
     print(f"{counted(len(made), 'key')} in {options.out}, cards to print in {cards}")
@@ -137,7 +143,12 @@ def admin_of(environment: Mapping[str, str]) -> Admin:
 
 
 def make(
-    admin: Admin, aliases: list[str], limits: Mapping[str, Any], address: str, table: Path
+    admin: Admin,
+    aliases: list[str],
+    limits: Mapping[str, Any],
+    address: str,
+    model: str,
+    table: Path,
 ) -> Iterator[dict[str, str]]:
     """Make the keys one by one. Each is in the table before the next is made."""
     with _private(table) as file:
@@ -159,6 +170,7 @@ def make(
                 "alias": alias,
                 "key": str(answer["key"]),
                 "address": address,
+                "model": model,
                 "budget": f"{limits['max_budget']:.2f}",
                 "expires": str(answer.get("expires") or "")[:10],
             }
@@ -197,7 +209,11 @@ def read_table(table: Path) -> list[dict[str, str]]:
 
 def cards_page(rows: list[dict[str, str]]) -> str:
     """An HTML page with a card for each key, eight to a sheet of A4."""
-    cards = [CARD.substitute({k: html.escape(v) for k, v in row.items()}) for row in rows]
+    cards = []
+    for row in rows:
+        written = {name: html.escape(value) for name, value in row.items()}
+        written["model"] = MODEL.substitute(written) if row["model"] else ""
+        cards.append(CARD.substitute(written))
     page = Template(PAGE.read_text(encoding="utf-8"))
     return page.substitute(cards="\n".join(cards), count=len(rows))
 
@@ -209,8 +225,14 @@ CARD = Template("""\
 <p class="value">$address</p>
 <p>Key, for <code>LITELLM_API_KEY</code>:</p>
 <p class="value">$key</p>
-<p>Up to $budget US dollars, until $expires. The key is a password: show it to nobody.</p>
+$model<p>Up to $budget US dollars, until $expires. The key is a password: show it to nobody.</p>
 </section>""")
+
+
+MODEL = Template("""\
+<p>Model, for <code>LITELLM_MODEL</code>:</p>
+<p class="value">$model</p>
+""")
 
 
 def _private(file: Path) -> TextIO:

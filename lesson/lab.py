@@ -61,11 +61,11 @@ def require_address(host: str, port: int | None) -> None:
 # What kernels and terminals see: this process's environment
 
 
-def set_environment(url: str, key: str, private: Path) -> None:
+def set_environment(url: str, key: str, model: str, private: Path) -> None:
     """For all that this process starts. `private` is a folder that nobody else can read."""
     # The master key makes keys, and printing the environment in class would show it.
     os.environ.pop("LITELLM_MASTER_KEY", None)
-    os.environ.update({"LITELLM_BASE_URL": url, "LITELLM_API_KEY": key})
+    os.environ.update({"LITELLM_BASE_URL": url, "LITELLM_API_KEY": key, "LITELLM_MODEL": model})
     # Terminals find `lesson` and `python`, also where the virtual environment is not switched on.
     programs = str(Path(sys.executable).parent)
     os.environ["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", os.defpath)])

@@ -26,6 +26,7 @@ from lesson.options import (
     number_from,
     root_of,
 )
+from lesson.practice import PRACTICE_MODEL
 from lesson.show import (
     Outcome,
     console_of_the_call,
@@ -81,7 +82,8 @@ def run(options: argparse.Namespace) -> int:
     proxy = proxy_of(os.environ)
     models = dict(options.model)
     available = proxy.models()
-    refuse_models([theirs for theirs in models.values() if not has(available, theirs)], available)
+    named = [*models.values(), *filter(None, [os.environ.get("LITELLM_MODEL")])]
+    refuse_models([theirs for theirs in named if not has(available, theirs)], available)
     prices = proxy.prices()
     outcome, work = read(lesson, options, console)
     tell_plan(console, proxy.url, outcome, work)
@@ -221,7 +223,7 @@ def practise(
 
         def environment(path: str, part: str) -> dict[str, str]:
             key = relay.new_key(path, part, practice.new_key())
-            return {"LITELLM_BASE_URL": relay.url, "LITELLM_API_KEY": key}
+            return variables(relay, key)
 
         limits = Limits(seconds=options.block_timeout)
         with Verification(lesson.root, environment, limits, answers_vary=True) as verification:
@@ -246,6 +248,12 @@ def confirm(options: argparse.Namespace) -> None:
         raise LessonError("stopped: no model of the proxy was asked")
 
 
+def variables(relay: "Relay", key: str) -> dict[str, str]:
+    """The environment of a kernel; where a page names no model, it asks the caller's."""
+    model = os.environ.get("LITELLM_MODEL") or PRACTICE_MODEL
+    return {"LITELLM_BASE_URL": relay.url, "LITELLM_API_KEY": key, "LITELLM_MODEL": model}
+
+
 def verify(
     lesson: Lesson,
     work: list[Part],
@@ -255,7 +263,7 @@ def verify(
     console: Console,
 ) -> None:
     def environment(path: str, part: str) -> dict[str, str]:
-        return {"LITELLM_BASE_URL": relay.url, "LITELLM_API_KEY": relay.new_key(path, part)}
+        return variables(relay, relay.new_key(path, part))
 
     def tell_and_keep(checked: Checked) -> None:
         checked = require(checked, options)

@@ -22,6 +22,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lesson_runner.verify import EnvironmentFor
 
+PRACTICE_MODEL = "gpt-4o-mini"
+"""The model of the practice proxy that a page asks when it names none."""
+
 PROGRAM = Path(__file__).with_name("practice_process.py")
 
 
@@ -58,14 +61,18 @@ class PracticeProxy:
         self._acknowledged.put("")
 
     def environment(self, path: str, language: str) -> dict[str, str]:
-        """The proxy's address, and a fresh key. Requests wait until the proxy answers."""
+        """The proxy's address, a fresh key, a model. Requests wait until the proxy answers."""
         key = "sk-" + secrets.token_urlsafe(16)
         with self._one_at_a_time:
             self._url = self._url or self._address.get()
             if self.process.poll() is None:
                 self._say(json.dumps([key, f"{path} {language}"]))
                 if not self._answers or self._acknowledged.get():
-                    return {"LITELLM_BASE_URL": self._url, "LITELLM_API_KEY": key}
+                    return {
+                        "LITELLM_BASE_URL": self._url,
+                        "LITELLM_API_KEY": key,
+                        "LITELLM_MODEL": PRACTICE_MODEL,
+                    }
         raise RuntimeError("the practice proxy has ended")
 
     def _say(self, line: str) -> None:

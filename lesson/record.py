@@ -143,7 +143,11 @@ def run_pages(
 
         def environment(path: str, part: str) -> dict[str, str]:
             key = proxy.new_key(alias=f"{path} {part}", is_admin=True)
-            return {"LITELLM_BASE_URL": proxy.url, "LITELLM_API_KEY": key}
+            return {
+                "LITELLM_BASE_URL": proxy.url,
+                "LITELLM_API_KEY": key,
+                "LITELLM_MODEL": model.name,
+            }
 
         limits = Limits(seconds=options.block_timeout)
         with Verification(

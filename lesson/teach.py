@@ -1,6 +1,6 @@
 """Start a class: JupyterLab with the notebooks, and the practice proxy, until Ctrl-C.
 
-Every kernel and terminal of this JupyterLab has LITELLM_BASE_URL and LITELLM_API_KEY.
+Every kernel and terminal of this JupyterLab has LITELLM_BASE_URL, LITELLM_API_KEY, LITELLM_MODEL.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from lesson import doctor, lab, notebooks
 from lesson.options import languages, number_from, root_of
+from lesson.practice import PRACTICE_MODEL
 from lesson_runner.page.places import LessonError
 from lesson_runner.run.kernels import find_kernel
 from mock_proxy import addresses, is_loopback, running
@@ -45,6 +46,7 @@ class ClassProxy:
     name: str
     shown_key: str
     """The part of the key that the terminal may show."""
+    model: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         proxy = theirs or stack.enter_context(practice_proxy(options.host))
         private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lesson-")))
-        lab.set_environment(proxy.urls[0], proxy.key, private)
+        lab.set_environment(proxy.urls[0], proxy.key, proxy.model, private)
         app = lab.jupyterlab(folder, options.host, options.port, not options.no_browser)
         app.io_loop.add_callback(announce, app, folder, proxy, options.host)
         app.start()
@@ -158,7 +160,7 @@ def practice_proxy(host: str) -> Iterator[ClassProxy]:
         # What the pages do, up to making further keys, works with this key, as in `lesson check`.
         # The known master key is for this computer alone, and a random one tells no budget.
         key = proxy.master_key if is_loopback(host) else proxy.new_key("class", is_admin=True)
-        yield ClassProxy(urls, key, "the practice proxy", key)
+        yield ClassProxy(urls, key, "the practice proxy", key, PRACTICE_MODEL)
 
 
 def tell_of_another(url: str, urls: list[str]) -> None:
@@ -174,7 +176,7 @@ def institution(base_url: str, environment: Mapping[str, str]) -> ClassProxy:
     url = base_url.rstrip("/")
     key = environment.get("LITELLM_API_KEY") or asked_key(url)
     is_well = True
-    for finding in examine(url, key):
+    for finding in examine(url, key, environment.get("LITELLM_MODEL", "")):
         print(doctor.line_of(finding), flush=True)
         is_well = is_well and finding.state != "no"
     if not is_well:
@@ -182,14 +184,15 @@ def institution(base_url: str, environment: Mapping[str, str]) -> ClassProxy:
             "so no request of this class would succeed. `lesson teach` without --base-url "
             "starts with the practice proxy"
         )
-    return ClassProxy([url], key, "your own", "yours; it is not shown")
+    model = environment.get("LITELLM_MODEL") or PRACTICE_MODEL
+    return ClassProxy([url], key, "your own", "yours; it is not shown", model)
 
 
-def examine(url: str, key: str) -> Iterator[doctor.Finding]:
+def examine(url: str, key: str, model: str) -> Iterator[doctor.Finding]:
     findings = doctor.check_url(url), doctor.check_key(key)
     yield from findings
     if all(finding.state != "no" for finding in findings):
-        yield from doctor.check_proxy(url, key)
+        yield from doctor.check_proxy(url, key, model)
 
 
 def asked_key(url: str) -> str:
@@ -214,5 +217,6 @@ def announce(app: ServerApp, folder: Path, proxy: ClassProxy, host: str) -> None
     print(f"  notebooks:      {folder}")
     print(f"  proxy:          {'  or  '.join(proxy.urls)}, {proxy.name}")
     print(f"  key:            {proxy.shown_key}")
+    print(f"  model:          {proxy.model}")
     print(f"  Swagger UI:     {proxy.urls[0]}/")
     print("Save your notebooks, then press Ctrl-C here to stop everything.", flush=True)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lesson_runner.items import PageFile
     from lesson_runner.verify import EnvironmentFor, Verification
 
-OWN_VARIABLES = ("LITELLM_BASE_URL", "LITELLM_API_KEY")
+OWN_VARIABLES = ("LITELLM_BASE_URL", "LITELLM_API_KEY", "LITELLM_MODEL")
 
 
 # Options and fixtures
@@ -67,7 +67,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def lesson_environment() -> EnvironmentFor:
     """The environment of a page's kernels: a function of the page's path and the language.
 
-    By default the caller's own `LITELLM_BASE_URL` and `LITELLM_API_KEY`, if they are set.
+    By default the caller's own `LITELLM_BASE_URL`, `LITELLM_API_KEY` and `LITELLM_MODEL`, as far
+    as they are set.
     """
     environment = {name: os.environ[name] for name in OWN_VARIABLES if name in os.environ}
     return lambda path, language: environment

@@ -33,7 +33,7 @@ LONGEST_STOP = 30.0
 """Seconds that kernels get to end; what is left then ends with the fork server."""
 
 EnvironmentFor = Callable[[str, str], Mapping[str, str]]
-"""Path of a page and language → `LITELLM_BASE_URL`, `LITELLM_API_KEY` for its kernel."""
+"""Path of a page and language → the variables of its kernel, such as `LITELLM_BASE_URL`."""
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,11 @@ def proxy() -> Iterator[RunningProxy]:
         yield proxy
 
 
-def report(url: str, key: str, language: str | None = "python") -> list[tuple[str, str, str]]:
-    """What the doctor says of these two variables, after its lines on Python."""
-    environment = {"LITELLM_BASE_URL": url, "LITELLM_API_KEY": key}
+def report(
+    url: str, key: str, language: str | None = "python", model: str = ""
+) -> list[tuple[str, str, str]]:
+    """What the doctor says of these variables, after its lines on Python."""
+    environment = {"LITELLM_BASE_URL": url, "LITELLM_API_KEY": key, "LITELLM_MODEL": model}
     findings = list(doctor.examine(environment, language))
     lines = "\n".join(map(doctor.line_of, findings))
     assert len(key) < 4 or key not in lines
@@ -42,6 +44,14 @@ def test_all_is_well(proxy: RunningProxy) -> None:
 
     assert [state for state, _, _ in found] == ["ok"] * 6
     assert last(found)[1].startswith("Your key has 0.5000 of 0.5000 USD left, valid until 20")
+
+
+def test_the_model_has_to_be_one_that_the_key_has(proxy: RunningProxy) -> None:
+    key = proxy.new_key(models=["gpt-4"])
+    assert ("ok", "LITELLM_MODEL is gpt-4", "") in report(proxy.url, key, model="gpt-4")
+    wrong = "LITELLM_MODEL is gpt-5, which your key has not"
+    todo = "Set it to one that your key has: gpt-4"
+    assert ("no", wrong, todo) in report(proxy.url, key, model="gpt-5")
 
 
 def test_the_practice_key_has_no_limit(proxy: RunningProxy) -> None:

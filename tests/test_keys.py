@@ -72,6 +72,21 @@ def test_the_cards_hold_each_key_and_the_address_for_learners(folder: Path) -> N
     assert all(page.count(row["key"]) == 1 for row in read(folder / "keys.csv"))
     assert page.count("https://x.org") == 2
     assert "a&lt;b-01" in page
+    assert "LITELLM_MODEL" not in page
+
+
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_the_cards_name_the_model_where_one_was_chosen(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, by_variable: bool
+) -> None:
+    chosen = [] if by_variable else ["--model", "our-<model>"]
+    if by_variable:
+        monkeypatch.setenv("LITELLM_MODEL", "our-<model>")
+    name = f"class-{by_variable}"
+    assert main(["keys", "--learners", "2", "--name", name, *chosen]) == 0
+    page = (folder / "keys.html").read_text(encoding="utf-8")
+    assert page.count("our-&lt;model&gt;") == page.count("LITELLM_MODEL") == 2
+    assert {row["model"] for row in read(folder / "keys.csv")} == {"our-<model>"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")

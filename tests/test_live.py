@@ -92,6 +92,22 @@ def live(lesson: Path, *options: str) -> tuple[int, dict[str, Any]]:
     return status, json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
 
 
+def test_code_asks_the_callers_own_model(
+    key: str, lesson: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page(
+        lesson,
+        "```python\nimport os\nprint(os.environ['LITELLM_MODEL'])\n```\n",
+        "```output\nX\n```\n",
+    )
+    monkeypatch.setenv("LITELLM_MODEL", "their-chat")
+    _, found = live(lesson, "--yes")
+    assert "+their-chat" in found["blocks"][0]["difference"]
+    monkeypatch.setenv("LITELLM_MODEL", "no-such")
+    assert live(lesson, "--yes") == (2, {})
+    assert "the proxy has no no-such. It has: their-chat" in capsys.readouterr().err
+
+
 def spend_of(theirs: RunningProxy, key: str) -> float:
     found = theirs.keys.find(key)
     assert found is not None

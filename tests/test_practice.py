@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lesson.practice import PROGRAM, PracticeProxy, practice_environment
+from mock_proxy import practice
 
 
 def answers(url: str, key: str) -> bool:
@@ -26,6 +27,7 @@ def test_every_notebook_has_a_key_of_its_own() -> None:
         assert answers(first["LITELLM_BASE_URL"], first["LITELLM_API_KEY"])
         assert first["LITELLM_BASE_URL"] == second["LITELLM_BASE_URL"]
         assert first["LITELLM_API_KEY"] != second["LITELLM_API_KEY"]
+        assert first["LITELLM_MODEL"] in practice().names()
 
 
 def test_a_key_is_known_before_anybody_can_use_it() -> None:

@@ -283,6 +283,12 @@ def test_an_r_notebook_reaches_it_too_whatever_renviron_says(class_: Class) -> N
     )
 
 
+def test_kernels_know_a_model_to_ask(class_: Class) -> None:
+    code = "import os\nprint(os.environ['LITELLM_MODEL'])"
+
+    assert class_.run("python/topics.ipynb", "python3", code) == class_.told("model")
+
+
 def test_a_key_that_makes_keys_stays_out_of_kernels(class_: Class) -> None:
     code = "import os\nprint('LITELLM_MASTER_KEY' in os.environ)"
 

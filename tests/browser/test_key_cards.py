@@ -18,6 +18,7 @@ def cards(number: int) -> str:
                 "alias": f"class-2026-11-23-{learner:02}",
                 "key": "sk-" + "Wm8" * 7 + "A",
                 "address": "https://litellm.example-university.org/a/rather/long/address",
+                "model": "qwen2.5-coder-1.5b-instruct",
                 "budget": "0.50",
                 "expires": "2026-11-26",
             }
