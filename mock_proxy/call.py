@@ -18,6 +18,9 @@ from .litellm.spend_log import Entry, SpendLog
 DEFAULT_TIMEOUT = 6000.0
 """Seconds that LiteLLM names in the headers of a failure, unless the model sets its own."""
 
+UNKNOWN_OUTPUT = 16_384
+"""Tokens that LiteLLM expects of an answer where neither request nor model sets a limit."""
+
 Body = dict[str, Any]
 
 
@@ -134,6 +137,28 @@ class Call:
             return reply.cost
         facts = tokens.facts(self.model.target, self.model.info)
         return tokens.cost(facts, reply.prompt_tokens, reply.completion_tokens)
+
+    def most_cost(self) -> float:
+        """USD that the answers may cost at most; 0 where no price is known.
+
+        As LiteLLM 1.106.2 estimates it: the prompt, and for each answer the request's limit, but
+        no more than the model can write.
+        """
+        facts = tokens.facts(self.model.target, self.model.info)
+        if "messages" not in self.body:
+            prompt, answer = tokens.count_inputs(self.body.get("input")), 0
+        else:
+            prompt = self.prompt_tokens if isinstance(self.body["messages"], list) else 0
+            can = facts.get("max_output_tokens")
+            can = can if isinstance(can, int) and can > 0 else UNKNOWN_OUTPUT
+            answer = min(most_tokens(self) or UNKNOWN_OUTPUT, can)
+        return sum(tokens.cost(facts, prompt, answer * self.answers) or (0.0,))
+
+    @property
+    def answers(self) -> int:
+        """How many answers to the same question were asked for."""
+        n = self.body.get("n")
+        return max(1, n) if isinstance(n, int) else 1
 
     def headers(self, reply: Reply, *, is_stream: bool = False) -> wire.Headers:
         headers = wire.answer_headers(

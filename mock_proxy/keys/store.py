@@ -22,6 +22,9 @@ WINDOW = timedelta(seconds=60)
 ALL_MODELS = {"all-proxy-models", "all-team-models"}
 REMEMBERED_CONVERSATIONS = 10_000
 
+LEAST_COST = 1e-12
+"""USD below which nothing is left of a budget: sums of floats are off by less."""
+
 LimitKind = Literal["requests", "max_parallel_requests", "tokens"]
 
 
@@ -48,6 +51,17 @@ class OverLimit(Exception):
     name: str
     kind: LimitKind
     limit: int
+
+
+@dataclass(frozen=True)
+class OverBudget(Exception):
+    """A budget that leaves nothing, or too little for what was asked."""
+
+    key: Key
+    current: float
+    """USD spent and reserved."""
+    estimate: float | None = None
+    """USD that the request may cost, where that is what does not fit."""
 
 
 class Keeper(Protocol):
@@ -109,6 +123,8 @@ class Key:
     """A master key that is its only user's own key too: it has spend, and /key/info tells of it."""
 
     in_flight: int = 0
+    reserved: float = 0.0
+    """USD set aside for requests that are being answered."""
     meters: dict[str, Meter] = field(default_factory=dict)
     asked: OrderedDict[str, int] = field(default_factory=OrderedDict)
     failed: dict[str, int] = field(default_factory=dict)
@@ -211,6 +227,24 @@ class Admission:
     remaining: dict[str, tuple[int, int]]
     """Per limit of the key: what remains, and the limit."""
     is_open: bool = True
+    reserved_cost: float = 0.0
+
+    def reserve(self, cost: float, *, must_fit: bool) -> None:
+        """Set aside what the answer may cost, in USD, or raise OverBudget.
+
+        LiteLLM sets aside what is left where that is less. What ``must_fit`` is refused then, as
+        with its ``fail_closed_budget_enforcement``.
+        """
+        key = self.key
+        if key.max_budget is None or key.is_master or cost <= 0:
+            return
+        used = key.spend + key.reserved
+        if key.max_budget - used <= LEAST_COST:
+            raise OverBudget(key, used + cost)
+        if must_fit and used + cost > key.max_budget:
+            raise OverBudget(key, used, cost)
+        self.reserved_cost = min(cost, key.max_budget - used)
+        key.reserved += self.reserved_cost
 
     def close(self, tokens: int = 0, cost: float = 0.0) -> None:
         """Settle: the tokens really used, and their cost in USD. A second call does nothing."""
@@ -218,6 +252,7 @@ class Admission:
             return
         self.is_open = False
         self.key.in_flight -= 1
+        self.key.reserved = max(0.0, self.key.reserved - self.reserved_cost)
         if cost and (self.key.is_practice or not self.key.is_master):
             self.key.spend += cost
             self.key.keep()

@@ -119,10 +119,14 @@ def model_denied(model: str) -> ProxyError:
     return ProxyError(403, message, "key_model_access_denied", "model")
 
 
-def over_budget(key: store.Key) -> ProxyError:
+def over_budget(
+    key: store.Key, current: float | None = None, estimate: float | None = None
+) -> ProxyError:
+    estimated = "" if estimate is None else f"Estimated request cost: {estimate}, "
     message = (
         f"Budget has been exceeded! Key={key.key_alias or 'key'} ({key.key_name}) "
-        f"Current cost: {key.spend}, Max budget: {key.max_budget}"
+        f"Current cost: {key.spend if current is None else current}, {estimated}"
+        f"Max budget: {key.max_budget}"
     )
     return ProxyError(422, message, "budget_exceeded")
 

@@ -26,7 +26,7 @@ from ..call import (
     max_tokens,
     unasked_limit,
 )
-from ..keys.store import OverLimit
+from ..keys.store import OverBudget, OverLimit
 from ..litellm import checks, tokens, wire
 from ..litellm.wire import JSON, ProxyError
 
@@ -210,7 +210,7 @@ async def let_in(request: Request, proxy: Proxy, caller: Caller, form: Form) -> 
         if name is None or model is None:
             raise wire.unknown_model(form.name, name)
         timeout = float(model.params.get("timeout") or form.default_timeout)
-        yield Call(
+        call = Call(
             caller,
             form.read(body, name),
             form.events is not None and body.get("stream") is True,
@@ -222,6 +222,14 @@ async def let_in(request: Request, proxy: Proxy, caller: Caller, form: Form) -> 
             form.name,
             proxy.log,
         )
+        if caller.key.max_budget is not None:
+            # One answer may cost more than what is left; a hundred at once must fit.
+            admission.reserve(call.most_cost(), must_fit=call.answers > 1)
+        yield call
+    except OverBudget as over:
+        if admission is not None:
+            admission.close()
+        raise wire.over_budget(caller.key, over.current, over.estimate) from None
     except OverLimit as limit:
         error = wire.over_limit(limit)
         error.headers |= wire.error_headers(caller.key, caller.call_id, version=form.names_version)
