@@ -33,6 +33,11 @@ PAGES_AS_HTML = ("Rmd", "qmd")
 """Beside documents that become HTML, the setup page and the glossary are HTML, too."""
 
 
+ALT_TEXT = re.compile(
+    r"""!\[\]\((?P<source>[^()\s]+)\)\{alt=(?P<quote>["'])(?P<alt>.*?)(?P=quote)\}"""
+)
+
+
 def relinked(line: str, page: str, suffix: str) -> str:
     """The links of the page at this path, from where it lies among the notebooks: episodes lie at
     the top, with this suffix, and the pages for learners in a folder beside them."""
@@ -48,7 +53,14 @@ def relinked(line: str, page: str, suffix: str) -> str:
         down = "learners/" if (own_folder, folder) == ("episodes", "learners") else ""
         return f"{match['opening']}{up}{down}{match['name']}.{ending}{match['anchor'] or ''}"
 
-    return LINK_TO_PAGE.sub(link, line)
+    return ALT_TEXT.sub(_in_brackets, LINK_TO_PAGE.sub(link, line))
+
+
+def _in_brackets(image: re.Match[str]) -> str:
+    """Notebooks have the text for people who do not see an image in its brackets. The Workbench
+    prints what stands there below the image, so pages have it in an attribute."""
+    alt = re.sub(r"([\\\[\]])", r"\\\1", image["alt"])
+    return f"![{alt}]({image['source']})"
 
 
 def title_of(box: Box) -> str:

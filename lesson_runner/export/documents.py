@@ -116,7 +116,8 @@ def _relinked(line: str, page: str, name: str) -> str:
 def _image_for_quarto(image: re.Match[str]) -> str:
     """Quarto prints what stands in the brackets below the image: it has a place for what one
     should see in it."""
-    alt = image["alt"].replace("\\", "\\\\").replace('"', '\\"')
+    alt = re.sub(r"\\([\[\]\\])", r"\1", image["alt"])
+    alt = alt.replace("\\", "\\\\").replace('"', '\\"')
     return f'![]({image["source"]}){{fig-alt="{alt}"}}'
 
 

@@ -34,7 +34,7 @@ title: "One: page"
 
 See [key](../learners/reference.md#key), [setup](../learners/setup.md) and [more](more.md).
 
-![A "plus"](fig/plus.svg)
+![](fig/plus.svg){{alt='A "plus" [sic]'}}
 
 ```{lang}
 1 + 1
@@ -96,7 +96,7 @@ def test_r_markdown() -> None:
 
         See [key](learners/reference.html#key), [setup](learners/setup.html) and [more](more.Rmd).
 
-        ![A "plus"](fig/plus.svg)
+        ![A "plus" \\[sic\\]](fig/plus.svg)
 
         ```{r}
         1 + 1
@@ -155,7 +155,7 @@ def test_quarto() -> None:
 
         See [key](learners/reference.html#key), [setup](learners/setup.html) and [more](more.qmd).
 
-        ![](fig/plus.svg){fig-alt="A \\"plus\\""}
+        ![](fig/plus.svg){fig-alt="A \\"plus\\" [sic]"}
 
         ```{python}
         1 + 1
@@ -213,7 +213,7 @@ def test_python_script_in_the_percent_format() -> None:
         #
         # See key, [setup](learners/setup.md) and [more](more.py).
         #
-        # ![A "plus"](fig/plus.svg)
+        # ![A "plus" \\[sic\\]](fig/plus.svg)
 
         # %%
         1 + 1
