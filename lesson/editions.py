@@ -74,22 +74,34 @@ def files_of(lesson: Lesson, episodes: Iterable[Episode], edition: Edition) -> d
     files: dict[str, bytes] = {}
     for name in COPIED:
         files |= _copied(lesson.root / "episodes" / name, name)
-    files |= _beside(lesson, edition)
+    files |= _beside(lesson, edition, numbered(lesson))
     if (lesson.root / "LICENSE.md").is_file():
         files["LICENSE.md"] = (lesson.root / "LICENSE.md").read_bytes()
+    names = numbered(lesson)
     for episode in episodes:
-        files[f"{episode.name}.{edition.format.name}"] = _episode(episode, edition)
+        name = names.get(episode.name, episode.name)
+        files[f"{name}.{edition.format.name}"] = _episode(episode, edition, names)
     return dict(sorted(files.items()))
 
 
-def _episode(episode: Episode, edition: Edition) -> bytes:
+def numbered(lesson: Lesson) -> dict[str, str]:
+    """Name of an episode → that of its file, which begins with the episode's number: JupyterLab
+    lists files by their names. A name that begins with a number has one already."""
+    pages = [page for page in lesson.pages if page.parent.name == "episodes"]
+    return {
+        page.stem: page.stem if page.stem[0].isdigit() else f"{number:02}-{page.stem}"
+        for number, page in enumerate(pages, start=1)
+    }
+
+
+def _episode(episode: Episode, edition: Edition, names: Mapping[str, str]) -> bytes:
     if edition.format.name != "ipynb":
-        return to_text(episode, edition.language, edition.format.name).encode()
+        return to_text(episode, edition.language, edition.format.name, names).encode()
     if edition.executions is None:
-        notebook = with_titled_folds(to_notebook(episode, edition.language))
+        notebook = with_titled_folds(to_notebook(episode, edition.language, names=names))
     else:
         executions = edition.executions.get(episode.path, ())
-        notebook = to_notebook(episode, edition.language, for_instructors=True)
+        notebook = to_notebook(episode, edition.language, for_instructors=True, names=names)
         notebook = with_outputs(notebook, executions)
     notebook.metadata["lesson"]["fingerprint"] = fingerprint(notebook)
     text: str = nbformat.writes(notebook)
@@ -106,7 +118,7 @@ def _copied(folder: Path, name: str) -> dict[str, bytes]:
     return found
 
 
-def _beside(lesson: Lesson, edition: Edition) -> dict[str, bytes]:
+def _beside(lesson: Lesson, edition: Edition, names: Mapping[str, str]) -> dict[str, bytes]:
     """The pages for learners, to which the episodes link, and what lies in their folder."""
     folder = lesson.root / "learners"
     files = _copied(folder, "learners")
@@ -115,7 +127,7 @@ def _beside(lesson: Lesson, edition: Edition) -> dict[str, bytes]:
         if page.parent == folder:
             write, ending = (to_html, "html") if of_html else (to_markdown, "md")
             files.pop(f"learners/{page.name}", None)
-            text = write(lesson.read(page), edition.language, edition.format.name)
+            text = write(lesson.read(page), edition.language, edition.format.name, names)
             files[f"learners/{page.stem}.{ending}"] = text.encode()
     return files
 

@@ -291,13 +291,13 @@ def test_notebooks_are_written_with_the_files_that_they_use(
     assert main(["notebooks", "--out", "given"]) == 0
     assert sorted(p.relative_to(lesson).as_posix() for p in (lesson / "given").rglob("*.*")) == [
         "given/python/.lesson-files.json",
+        "given/python/01-topics.ipynb",
         "given/python/data/titles.csv",
-        "given/python/topics.ipynb",
         "given/r/.lesson-files.json",
+        "given/r/01-topics.ipynb",
         "given/r/data/titles.csv",
-        "given/r/topics.ipynb",
     ]
-    notebook = nbformat.read(lesson / "given" / "r" / "topics.ipynb", as_version=4)
+    notebook = nbformat.read(lesson / "given" / "r" / "01-topics.ipynb", as_version=4)
     nbformat.validate(notebook)
     assert [c["source"] for c in notebook.cells if c["cell_type"] == "code"] == ["6 * 7"]
     assert str(lesson / "given" / "python") in capsys.readouterr().out
@@ -306,7 +306,7 @@ def test_notebooks_are_written_with_the_files_that_they_use(
 def test_a_notebook_that_somebody_worked_in_is_kept(
     lesson: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = lesson / "notebooks" / "python" / "topics.ipynb"
+    file = lesson / "notebooks" / "python" / "01-topics.ipynb"
     main(["notebooks", "--language", "python"])
     fresh = file.read_bytes()
     main(["notebooks", "--language", "python"])

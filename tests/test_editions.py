@@ -15,7 +15,7 @@ import pytest
 import yaml
 from nbformat import NotebookNode
 
-from lesson.editions import Edition, files_of
+from lesson.editions import Edition, files_of, numbered
 from lesson.main import main
 from lesson.practice import practice_environment
 from lesson_runner.export.documents import FORMATS
@@ -23,6 +23,7 @@ from lesson_runner.page.lesson import find_lesson
 from lesson_runner.run import kernels
 
 ROOT = Path(__file__).parents[1]
+NUMBERED = numbered(find_lesson(ROOT))
 
 PAGE = """\
 ---
@@ -125,14 +126,14 @@ def test_each_language_is_written_in_the_formats_that_fit_it(
     assert main(["notebooks", "--format", "ipynb,qmd,rmd,py,r"]) == 0
     made = [name for name in files(lesson / "notebooks") if "topics." in name]
     assert sorted(made) == [
-        "python-qmd/topics.qmd",
-        "python-rmd/topics.Rmd",
-        "python-script/topics.py",
-        "python/topics.ipynb",
-        "r-qmd/topics.qmd",
-        "r-rmd/topics.Rmd",
-        "r-script/topics.R",
-        "r/topics.ipynb",
+        "python-qmd/01-topics.qmd",
+        "python-rmd/01-topics.Rmd",
+        "python-script/01-topics.py",
+        "python/01-topics.ipynb",
+        "r-qmd/01-topics.qmd",
+        "r-rmd/01-topics.Rmd",
+        "r-script/01-topics.R",
+        "r/01-topics.ipynb",
     ]
     assert f"1 R script for r: {lesson / 'notebooks' / 'r-script'}" in capsys.readouterr().out
 
@@ -141,8 +142,8 @@ def test_each_edition_has_all_that_it_refers_to(lesson: Path) -> None:
     assert main(["notebooks", "--language", "r", "--format", "Rmd,R"]) == 0
     made = files(lesson / "notebooks")
     assert set(made) == {
-        *("r-rmd/topics.Rmd", "r-rmd/data/titles.csv", "r-rmd/learners/setup.html"),
-        *("r-script/topics.R", "r-script/data/titles.csv", "r-script/learners/setup.md"),
+        *("r-rmd/01-topics.Rmd", "r-rmd/data/titles.csv", "r-rmd/learners/setup.html"),
+        *("r-script/01-topics.R", "r-script/data/titles.csv", "r-script/learners/setup.md"),
         *("r-rmd/.lesson-files.json", "r-script/.lesson-files.json"),
     }
     assert made["r-script/learners/setup.md"] == b"# Setup\n\nInstall it.\n"
@@ -186,7 +187,7 @@ def test_every_link_and_figure_of_every_episode_leads_to_a_file_of_the_edition(
     episodes = [lesson.read(page) for page in lesson.pages if page.parent.name == "episodes"]
     made = files_of(lesson, episodes, Edition(language, FORMATS[name]))
     for episode in episodes:
-        text = made[f"{episode.name}.{name}"].decode()
+        text = made[f"{NUMBERED[episode.name]}.{name}"].decode()
         if name == "ipynb":
             cells = nbformat.reads(text, as_version=4).cells
             text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
@@ -203,7 +204,7 @@ def test_glossary_links_lead_to_anchors_of_the_reference_page(language: str) -> 
     made = files_of(lesson, episodes, Edition(language, FORMATS["ipynb"]))
     anchors = set(re.findall(r'<a id="([\w-]+)">', made["learners/reference.md"].decode()))
     for episode in episodes:
-        text = made[f"{episode.name}.ipynb"].decode()
+        text = made[f"{NUMBERED[episode.name]}.ipynb"].decode()
         assert set(re.findall(r"learners/reference\.md#([\w-]+)", text)) <= anchors
 
 
@@ -215,7 +216,7 @@ def test_learners_notebooks_begin_with_objectives_end_with_keypoints_and_show_no
     episodes = [lesson.read(page) for page in lesson.pages if page.parent.name == "episodes"]
     made = files_of(lesson, episodes, Edition(language, FORMATS["ipynb"]))
     for episode in episodes:
-        notebook = nbformat.reads(made[f"{episode.name}.ipynb"].decode(), as_version=4)
+        notebook = nbformat.reads(made[f"{NUMBERED[episode.name]}.ipynb"].decode(), as_version=4)
         nbformat.validate(notebook)
         assert "> **Objectives**" in "".join(cell.source for cell in notebook.cells[:3])
         assert notebook.cells[-1].source.startswith("> **Key points**")
@@ -254,13 +255,13 @@ def run_in(folder: Path, *call: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("episode", ["api-litellm", "tokens-cost"])
+@pytest.mark.parametrize("episode", ["02-api-litellm", "04-tokens-cost"])
 def test_python_script_of_an_episode_runs_from_top_to_bottom(episode: str, tmp_path: Path) -> None:
     main(["notebooks", "--root", str(ROOT), "--out", str(tmp_path), "--format", "py"])
     assert run_in(tmp_path / "python-script", sys.executable, f"{episode}.py")
 
 
-@pytest.mark.parametrize("episode", ["api-litellm", "tokens-cost"])
+@pytest.mark.parametrize("episode", ["02-api-litellm", "04-tokens-cost"])
 def test_r_script_of_an_episode_runs_from_top_to_bottom(
     episode: str, tmp_path: Path, rscript: str
 ) -> None:
@@ -275,7 +276,9 @@ def test_r_document_of_an_episode_can_be_knitted(name: str, tmp_path: Path, rscr
         pytest.skip("no knitr on this machine")
     main(["notebooks", "--root", str(ROOT), "--out", str(tmp_path), "--format", name])
     folder = tmp_path / f"r-{name.lower()}"
-    run_in(folder, rscript, "-e", f"knitr::knit('api-litellm.{name}', 'knitted.md', quiet = TRUE)")
+    run_in(
+        folder, rscript, "-e", f"knitr::knit('02-api-litellm.{name}', 'knitted.md', quiet = TRUE)"
+    )
     knitted = (folder / "knitted.md").read_text(encoding="utf-8")
     assert "## The proxy is at http://127.0.0.1" in knitted  # printed by a block
     assert "## Error" not in knitted
@@ -288,7 +291,7 @@ def test_solutions_are_open_and_show_what_a_real_run_prints(
     lesson: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["notebooks", "--solutions", "--language", "python"]) == 0
-    notebook = read(lesson / "notebooks" / "python-solutions" / "topics.ipynb")
+    notebook = read(lesson / "notebooks" / "python-solutions" / "01-topics.ipynb")
     assert [(c.execution_count, list(c.outputs)) for c in code(notebook)] == [
         (1, [{"output_type": "stream", "name": "stdout", "text": "http\n"}]),
         (None, []),
@@ -317,7 +320,7 @@ def test_plots_and_errors_are_in_the_instructors_edition(lesson: Path) -> None:
         "```python\n1 / 0\n```\n\n```error\nZeroDivisionError: division by zero\n```\n"
     )
     assert main(["notebooks", "--solutions", "--language", "python"]) == 0
-    drew, raised = code(read(lesson / "notebooks" / "python-solutions" / "topics.ipynb"))
+    drew, raised = code(read(lesson / "notebooks" / "python-solutions" / "01-topics.ipynb"))
     assert "image/png" in drew.outputs[0].data
     assert raised.outputs[0].ename == "ZeroDivisionError"
 
@@ -346,8 +349,8 @@ def test_an_episode_that_fails_is_told_and_not_written(
     assert main(["notebooks", "--solutions", "--language", "python", "--zip"]) == 1
     assert "episodes/other.md:2: NameError" in capsys.readouterr().out
     made = files(lesson / "notebooks")
-    assert "python-solutions/topics.ipynb" in made
-    assert "python-solutions/other.ipynb" not in made
+    assert "python-solutions/01-topics.ipynb" in made
+    assert "python-solutions/02-other.ipynb" not in made
     assert not [name for name in made if name.endswith(".zip")]
 
 
@@ -410,7 +413,7 @@ def test_an_unpacked_zip_file_can_be_brought_up_to_date(lesson: Path) -> None:
     (lesson / "unpacked" / "made-lesson-python-script").rename(lesson / "python-script")
     (lesson / "episodes" / "topics.md").write_text(PAGE.replace("[:4]", "[:3]"))
     assert main(["notebooks", "--format", "py", "--out", "."]) == 0
-    assert "[:3]" in (lesson / "python-script" / "topics.py").read_text()
+    assert "[:3]" in (lesson / "python-script" / "01-topics.py").read_text()
 
 
 @pytest.mark.parametrize(
@@ -442,23 +445,23 @@ def test_a_script_that_somebody_worked_in_is_kept_and_others_are_brought_up_to_d
     call = ["notebooks", "--format", "R"]
     assert main(call) == 0
     folder = lesson / "notebooks" / "r-script"
-    mine = (folder / "topics.R").read_text() + "\nmine <- 1\n"
-    (folder / "topics.R").write_text(mine)
+    mine = (folder / "01-topics.R").read_text() + "\nmine <- 1\n"
+    (folder / "01-topics.R").write_text(mine)
     (lesson / "episodes" / "other.md").write_text("```r\n2\n```\n")
     (lesson / "episodes" / "topics.md").write_text(PAGE.replace("1, 4", "1, 3"))
     capsys.readouterr()
     for _ in range(2):
         assert main(call) == 0
-        assert (folder / "topics.R").read_text() == mine
-        assert (folder / "other.R").read_text().endswith("\n2\n")
+        assert (folder / "01-topics.R").read_text() == mine
+        assert (folder / "02-other.R").read_text().endswith("\n2\n")
         kept = [line for line in capsys.readouterr().out.splitlines() if line.startswith("kept")]
         assert kept == [
-            f"kept as it is, for it was changed: {folder / 'topics.R'} "
+            f"kept as it is, for it was changed: {folder / '01-topics.R'} "
             "(move it away to get a fresh one)"
         ]
-    (folder / "topics.R").unlink()
+    (folder / "01-topics.R").unlink()
     assert main(call) == 0
-    assert "1, 3" in (folder / "topics.R").read_text()
+    assert "1, 3" in (folder / "01-topics.R").read_text()
 
 
 def test_data_that_a_learner_wrote_is_kept(lesson: Path) -> None:
@@ -485,12 +488,12 @@ def test_without_the_list_of_what_was_written_every_file_that_differs_is_kept(
     (folder / ".lesson-files.json").unlink()
     (lesson / "episodes" / "topics.md").write_text(PAGE.replace("[:4]", "[:3]"))
     assert main(["notebooks", "--format", "py"]) == 0
-    assert files(folder)["topics.py"] == before["topics.py"]
+    assert files(folder)["01-topics.py"] == before["01-topics.py"]
 
 
 def test_an_editor_that_changes_line_endings_changes_nothing(lesson: Path) -> None:
     assert main(["notebooks", "--format", "py"]) == 0
-    file = lesson / "notebooks" / "python-script" / "topics.py"
+    file = lesson / "notebooks" / "python-script" / "01-topics.py"
     file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
     (lesson / "episodes" / "topics.md").write_text(PAGE.replace("[:4]", "[:3]"))
     assert main(["notebooks", "--format", "py"]) == 0
@@ -499,7 +502,7 @@ def test_an_editor_that_changes_line_endings_changes_nothing(lesson: Path) -> No
 
 def test_a_notebook_that_jupyterlab_only_opened_is_brought_up_to_date(lesson: Path) -> None:
     assert main(["notebooks", "--language", "python"]) == 0
-    file = lesson / "notebooks" / "python" / "topics.ipynb"
+    file = lesson / "notebooks" / "python" / "01-topics.ipynb"
     opened = json.loads(file.read_text())
     opened["metadata"]["kernelspec"]["display_name"] = "Python 3 (ipykernel)"
     opened["metadata"]["language_info"]["version"] = "3.12.0"
@@ -524,3 +527,22 @@ def test_the_workflow_makes_every_edition_and_attaches_the_zip_files() -> None:
     assert "--solutions --zip" in target[1]
     assert any("notebooks/*.zip" in str(step.get("with", {}).get("path")) for step in steps)
     assert workflow["permissions"] == {"contents": "read"}
+
+
+def test_files_begin_with_the_number_of_their_episode_and_links_follow(lesson: Path) -> None:
+    (lesson / "config.yaml").write_text(
+        "title: T\nepisodes:\n- zebra.md\n- 07-own.md\n- apple.md\n"
+    )
+    links = "[z](zebra.md#a), [o](07-own.md), [a](apple.md)"
+    for name in ("zebra", "07-own", "apple"):
+        (lesson / "episodes" / f"{name}.md").write_text(f"---\ntitle: {name}\n---\n\n{links}\n")
+    (lesson / "episodes" / "topics.md").unlink()
+    assert main(["notebooks", "--language", "python"]) == 0
+    folder = lesson / "notebooks" / "python"
+    assert sorted(file.name for file in folder.glob("*.ipynb")) == [
+        "01-zebra.ipynb",
+        "03-apple.ipynb",
+        "07-own.ipynb",
+    ]
+    linked = "[z](01-zebra.ipynb#a), [o](07-own.ipynb), [a](03-apple.ipynb)"
+    assert linked in read(folder / "03-apple.ipynb").cells[-1]["source"]

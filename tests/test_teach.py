@@ -266,7 +266,7 @@ def test_a_python_notebook_reaches_the_practice_proxy(class_: Class) -> None:
     url = class_.told("proxy").split(",")[0]
 
     code = ASK + "print(os.environ['LITELLM_BASE_URL'], os.path.isfile('data/titles.csv'))"
-    said = class_.run("python/topics.ipynb", "python3", code)
+    said = class_.run("python/01-topics.ipynb", "python3", code)
 
     assert said.splitlines() == ["200 None", f"{url} True"]
     assert class_.told("key") == "sk-practice-key"
@@ -277,7 +277,7 @@ def test_a_python_notebook_reaches_the_practice_proxy(class_: Class) -> None:
 def test_an_r_notebook_reaches_it_too_whatever_renviron_says(class_: Class) -> None:
     url = class_.told("proxy").split(",")[0]
 
-    assert class_.run("r/topics.ipynb", "ir", ASK_IN_R) == f"200 {url} yes"
+    assert class_.run("r/01-topics.ipynb", "ir", ASK_IN_R) == f"200 {url} yes"
     assert f"R overlooks the LITELLM_ lines of {Path('home', '.Renviron')}" in class_.said.replace(
         f"{Path(class_.told('notebooks')).parent}{os.sep}", ""
     )
@@ -286,13 +286,13 @@ def test_an_r_notebook_reaches_it_too_whatever_renviron_says(class_: Class) -> N
 def test_kernels_know_a_model_to_ask(class_: Class) -> None:
     code = "import os\nprint(os.environ['LITELLM_MODEL'])"
 
-    assert class_.run("python/topics.ipynb", "python3", code) == class_.told("model")
+    assert class_.run("python/01-topics.ipynb", "python3", code) == class_.told("model")
 
 
 def test_a_key_that_makes_keys_stays_out_of_kernels(class_: Class) -> None:
     code = "import os\nprint('LITELLM_MASTER_KEY' in os.environ)"
 
-    assert class_.run("python/topics.ipynb", "python3", code) == "False"
+    assert class_.run("python/01-topics.ipynb", "python3", code) == "False"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="types into a POSIX shell")
@@ -335,14 +335,14 @@ def test_another_proxy_of_the_environment_is_named(class_: Class) -> None:
 def test_a_changed_notebook_is_kept_and_a_signal_ends_everything(
     lesson: Path, class_: Class
 ) -> None:
-    file = lesson / "class" / "python" / "topics.ipynb"
+    file = lesson / "class" / "python" / "01-topics.ipynb"
     notebook = nbformat.read(file, as_version=4)
     notebook.cells[1]["source"] = "print('mine')"
     nbformat.write(notebook, file)
 
     with teaching(lesson) as again:
-        contents = again.request("GET", "/api/contents/python/topics.ipynb").json()["content"]
-        again.run("python/topics.ipynb", "python3", "import subprocess")
+        contents = again.request("GET", "/api/contents/python/01-topics.ipynb").json()["content"]
+        again.run("python/01-topics.ipynb", "python3", "import subprocess")
         again.request("POST", "/api/terminals")
         started = descendants(again.process.pid)
         again.process.send_signal(signal.SIGTERM)
@@ -407,7 +407,7 @@ def test_the_callers_key_is_asked_for_used_and_never_shown(
     call = ("--base-url", proxy.url + "/", "--folder", "today", "--language", "python")
 
     with teaching(lesson, *call, terminal=True, typed=key) as here:
-        answer = here.run("python/topics.ipynb", "python3", ASK)
+        answer = here.run("python/01-topics.ipynb", "python3", ASK)
         command_lines = [file.read_bytes() for file in command_line_files()]
         started = descendants(here.process.pid)
         assert here.process.stdin is not None
@@ -424,7 +424,7 @@ def test_the_callers_key_is_asked_for_used_and_never_shown(
     )
     assert left_of(started) == []
     files = [file for file in (lesson / "today").rglob("*") if file.is_file()]
-    assert sorted(file.name for file in files if file.suffix == ".ipynb") == ["topics.ipynb"]
+    assert sorted(file.name for file in files if file.suffix == ".ipynb") == ["01-topics.ipynb"]
     seen = [*command_lines, *(file.read_bytes() for file in files), (here.said + rest).encode()]
     assert not any(key.encode() in text for text in seen)
 
@@ -589,7 +589,7 @@ def test_other_computers_are_let_in_only_where_somebody_says_so(
     lesson: Path, class_: Class
 ) -> None:
     with teaching(lesson, "--host", "0.0.0.0", "--language", "python") as open_class:
-        again = open_class.run("python/topics.ipynb", "python3", ASK)
+        again = open_class.run("python/01-topics.ipynb", "python3", ASK)
 
     assert again == "200 class"
     assert "can run\nprograms on this computer in your name" in open_class.said

@@ -5,7 +5,8 @@ Solutions and hints are folded. Links to other episodes lead to their notebooks.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from markdown_it import MarkdownIt
 
@@ -33,12 +34,18 @@ PAGES_AS_HTML = ("Rmd", "qmd")
 """Beside documents that become HTML, the setup page and the glossary are HTML, too."""
 
 
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
+
 ALT_TEXT = re.compile(
     r"""!\[\]\((?P<source>[^()\s]+)\)\{alt=(?P<quote>["'])(?P<alt>.*?)(?P=quote)\}"""
 )
 
 
-def relinked(line: str, page: str, suffix: str) -> str:
+Names = Mapping[str, str]
+"""Name of an episode → that of its file among the notebooks, where it is another."""
+
+
+def relinked(line: str, page: str, suffix: str, names: Names = NO_NAMES) -> str:
     """The links of the page at this path, from where it lies among the notebooks: episodes lie at
     the top, with this suffix, and the pages for learners in a folder beside them."""
     own_folder = page.rpartition("/")[0]
@@ -51,7 +58,8 @@ def relinked(line: str, page: str, suffix: str) -> str:
             return match[0]
         up = "../" if (own_folder, folder) == ("learners", "episodes") else ""
         down = "learners/" if (own_folder, folder) == ("episodes", "learners") else ""
-        return f"{match['opening']}{up}{down}{match['name']}.{ending}{match['anchor'] or ''}"
+        name = names.get(match["name"], match["name"]) if folder == "episodes" else match["name"]
+        return f"{match['opening']}{up}{down}{name}.{ending}{match['anchor'] or ''}"
 
     return ALT_TEXT.sub(_in_brackets, LINK_TO_PAGE.sub(link, line))
 

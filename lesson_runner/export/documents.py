@@ -12,6 +12,8 @@ import yaml
 from nbformat import NotebookNode, v4
 
 from lesson_runner.export.boxes import (
+    NO_NAMES,
+    Names,
     OfBox,
     details,
     flat,
@@ -83,10 +85,10 @@ IMAGE = re.compile(r"!\[(?P<alt>.*)\]\((?P<source>[^()\s]+)\)")
 GLOSSARY_LINK = re.compile(r"\[([^\[\]]+)\]\(learners/reference\.md#[^)\s]*\)")
 
 
-def to_text(episode: Episode, language: str, name: str) -> str:
+def to_text(episode: Episode, language: str, name: str, names: Names = NO_NAMES) -> str:
     """The page in the format of this name, as `FORMATS` has it. Raises `LessonError` where a
     block cannot be written in it."""
-    items = outline(episode, language, lambda line: _relinked(line, episode.path, name))
+    items = outline(episode, language, lambda line: _relinked(line, episode.path, name, names))
     boxes = {"Rmd": markdown_box(_details_around), "qmd": _callout}
     body = flat(items, boxes.get(name, markdown_box(headed)))
     cells = [*_notes(episode, language, name), *(body if name == "qmd" else tidied(body))]
@@ -105,8 +107,8 @@ def to_text(episode: Episode, language: str, name: str) -> str:
     return text
 
 
-def _relinked(line: str, page: str, name: str) -> str:
-    line = relinked(line, page, name)
+def _relinked(line: str, page: str, name: str, names: Names) -> str:
+    line = relinked(line, page, name, names)
     if name == "qmd":
         line = IMAGE.sub(_image_for_quarto, line)
     # Hundreds of addresses of one glossary would hide the sentences of a script.

@@ -6,6 +6,8 @@ import re
 from markdown_it import MarkdownIt
 
 from lesson_runner.export.boxes import (
+    NO_NAMES,
+    Names,
     flat,
     folded_texts,
     markdown_box,
@@ -25,18 +27,22 @@ STYLE = (
 )
 
 
-def to_markdown(episode: Episode, language: str, suffix: str) -> str:
+def to_markdown(episode: Episode, language: str, suffix: str, names: Names = NO_NAMES) -> str:
     """The page without divs, for readers of one language. `suffix` is that of their notebooks."""
     page = _with_anchors(episode)
-    items = text_outline(page, language, lambda line: relinked(line, page.path, suffix))
+    items = text_outline(page, language, lambda line: relinked(line, page.path, suffix, names))
     body = tidied(flat(items, markdown_box(folded_texts)))
     cells = with_heading(f"# {page.title}", body)
     return "\n\n".join(cell.source for cell in cells if isinstance(cell, Text)) + "\n"
 
 
-def to_html(episode: Episode, language: str, suffix: str) -> str:
+def to_html(episode: Episode, language: str, suffix: str, names: Names = NO_NAMES) -> str:
     """The same for a browser, which shows no Markdown."""
-    body = MarkdownIt("commonmark").enable("table").render(to_markdown(episode, language, suffix))
+    body = (
+        MarkdownIt("commonmark")
+        .enable("table")
+        .render(to_markdown(episode, language, suffix, names))
+    )
     title = html.escape(episode.title)
     head = f'<meta charset="utf-8">\n<title>{title}</title>\n<style>{STYLE}</style>'
     return f"<!doctype html>\n<html>\n<head>\n{head}\n</head>\n<body>\n{body}</body>\n</html>\n"

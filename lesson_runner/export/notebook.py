@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from nbformat import NotebookNode
 
 from lesson_runner.export.boxes import (
+    NO_NAMES,
+    Names,
     flat,
     folded_texts,
     headed,
@@ -19,14 +21,17 @@ from lesson_runner.page.episode import Block, Episode
 from lesson_runner.run.notebook import Cell, notebook_of
 
 
-def to_notebook(episode: Episode, language: str, for_instructors: bool = False) -> NotebookNode:
+def to_notebook(
+    episode: Episode, language: str, for_instructors: bool = False, names: Names = NO_NAMES
+) -> NotebookNode:
     """The page as a notebook: a code cell per block of the language, in order, text between.
 
     Each code cell carries the line of its block in `metadata.line`; starter code is tagged
     `exercise`, solutions are tagged `solution` and folded. Outputs are empty, cell ids stable.
     Instructors see what is folded, and the notes for them.
     """
-    cells = [_cell(item, for_instructors) for item in _items(episode, language, for_instructors)]
+    items = _items(episode, language, for_instructors, names)
+    cells = [_cell(item, for_instructors) for item in items]
     notebook = notebook_of(cells, language, episode.path)
     for number, cell in enumerate(notebook.cells, start=1):
         cell["id"] = f"cell-{number:03d}"
@@ -43,11 +48,13 @@ def with_titled_folds(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def _items(episode: Episode, language: str, for_instructors: bool) -> list[Text | Block]:
+def _items(
+    episode: Episode, language: str, for_instructors: bool, names: Names
+) -> list[Text | Block]:
     items = outline(
         episode,
         language,
-        relinked=lambda line: relinked(line, episode.path, "ipynb"),
+        relinked=lambda line: relinked(line, episode.path, "ipynb", names),
         with_notes=for_instructors,
     )
     body = flat(items, markdown_box(headed if for_instructors else folded_texts))

@@ -125,8 +125,8 @@ def failed(notebook: NotebookNode) -> list[str]:
 
 def test_a_python_notebook_runs_to_its_end(page: Page, address: str, folder: Path) -> None:
     """Beyond the starter code, which nobody has completed yet."""
-    opened(page, address, "python", "api-introduction.ipynb")
-    saved = run_all_cells(page, folder / "python" / "api-introduction.ipynb")
+    opened(page, address, "python", "01-api-introduction.ipynb")
+    saved = run_all_cells(page, folder / "python" / "01-api-introduction.ipynb")
 
     assert counts(saved) == [1, 2, 3, 4, 5, 6, 7]
     assert failed(saved) == []
@@ -136,8 +136,8 @@ def test_a_python_notebook_runs_to_its_end(page: Page, address: str, folder: Pat
 def test_an_r_notebook_runs_to_its_end(page: Page, address: str, folder: Path) -> None:
     if missing := find_kernel("r").missing:
         not_here(missing)
-    opened(page, address, "r", "api-litellm.ipynb")
-    saved = run_all_cells(page, folder / "r" / "api-litellm.ipynb")
+    opened(page, address, "r", "02-api-litellm.ipynb")
+    saved = run_all_cells(page, folder / "r" / "02-api-litellm.ipynb")
 
     assert counts(saved) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
     assert failed(saved) == []
