@@ -159,6 +159,18 @@ def test_what_irkernel_passes_over_fails(made_lesson: MadeLesson) -> None:
     )
 
 
+def test_a_browser_that_nobody_answers_fails_at_its_line(made_lesson: MadeLesson) -> None:
+    (failure,) = made_lesson.failures("```r\nf <- function() {\n  browser()\n}\nf()\n```\n", "r")
+    assert "nobody is there to answer" in failure
+
+
+def test_a_method_for_print_that_fails_is_found(made_lesson: MadeLesson) -> None:
+    code = 'print.mine <- function(x, ...) stop("cannot print")\nstructure(1, class = "mine")'
+    (failure,) = made_lesson.failures(f"```r\n{code}\n```\n", "r")
+    assert "the block prints an error that the page does not show: ERROR while" in failure
+    assert "cannot print" in failure
+
+
 def test_a_hanging_block_is_interrupted_and_named(made_lesson: MadeLesson) -> None:
     checked = made_lesson.check("```r\nSys.sleep(60)\n```\n", "r", seconds=1)
     assert checked.failed[0].reason == "still running after 1 s: interrupted"

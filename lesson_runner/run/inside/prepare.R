@@ -13,6 +13,7 @@ local({
     base::socketConnection(host, ...)
   }
   shadow("readline", unattended)
+  shadow("browser", unattended)
   shadow("quit", ends_session)
   shadow("q", ends_session)
   shadow("socketConnection", only_here)
