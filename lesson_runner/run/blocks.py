@@ -279,13 +279,12 @@ def _failure(
         if name in ("SyntaxError", "IndentationError", "TabError"):  # `line` says where
             value = re.sub(r" \([^()]*, line \d+\)$", "", value)
         text = f"{name}: {value}" if value else name
-        return Failure(name, text, _python_line(block, traceback))
+        # IPython prints the traceback of an exception group itself.
+        raised_at = _python_line(block, traceback) or _crash_line(block, _stderr(cell))
+        return Failure(name, text, raised_at)
     if block.language == "r":
         return Failure(name, value, _r_line(block, value, failed_line))
-    stderr = "".join(
-        o["text"] for o in cell["outputs"] if o["output_type"] == "stream" and o["name"] == "stderr"
-    )
-    stderr = plain(stderr).strip("\n")
+    stderr = _stderr(cell).strip("\n")
     line = re.search(r":(\d+)$", traceback.split("\n", 1)[0])
     if line and name != "ShellExit":
         return Failure(name, stderr or value, int(line[1]), value)
@@ -297,8 +296,20 @@ def _failure(
     )
 
 
+def _stderr(cell: NotebookNode) -> str:
+    streams = [o for o in cell["outputs"] if o["output_type"] == "stream"]
+    return plain("".join(o["text"] for o in streams if o["name"] == "stderr"))
+
+
 def _python_line(block: Block, traceback: str) -> int:
-    """The deepest line of this block in the traceback."""
+    """The deepest line of this block in the traceback.
+
+    `%%time` and `%%capture` give their cell a name of its own, and lines that count from there.
+    """
+    magic = re.match(r"\s*%%.*\n", block.source)
+    within = re.findall(r"(?:<timed (?:exec|eval)>:|Cell In\[\d+\], line )(\d+)", traceback)
+    if magic and within:
+        return block.line + magic[0].count("\n") + int(within[-1])
     return _last_place(block, rf"File {re.escape(block.path)} block (\d+):(\d+)", traceback)
 
 
