@@ -18,7 +18,10 @@ PRINTED_ERROR = {
         r"^(Traceback \(most recent call last\):|Task exception was never retrieved"
         r"|.*RuntimeWarning: coroutine .+ was never awaited)"
     ),
-    "r": re.compile(r"^(Error( in .+)? ?: |Error in .+:$|Execution halted)"),
+    "r": re.compile(
+        r"^(Error( in .+)? ?: |Error in .+:$|Execution halted"
+        r"|ERROR while rich displaying an object: )"
+    ),
     "bash": re.compile(r"^(Traceback \(most recent call last\):|Error in .+ ?:|Execution halted)"),
 }
 

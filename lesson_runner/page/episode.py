@@ -120,7 +120,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Block:
-    """A fence that is code or data.
+    """A fence that is code or data, or code that is indented instead: that is data without a fence.
 
     `line` is the line of the opening fence, from 1; the first line of `source` is the next.
     `div` names the divs around it from the outside in, `tab` the heading of its tab.
@@ -325,6 +325,9 @@ class _Reader:
                 return  # another one may follow
             case Text():
                 self.refuse_swallowed_fence(element)
+                if element.kind == "indented" and element.content.strip():
+                    block = Block(self.path, element.line, "text", element.content, "data")
+                    self.add(None, block)
         self.adjacent = False
 
     def finish(self) -> None:
@@ -508,17 +511,13 @@ class _Reader:
 
     def refuse_swallowed_fence(self, text: Text) -> None:
         """Code that another Markdown reader would run must not be text to this one."""
-        if text.kind == "paragraph":
+        if text.kind != "html":
             return
         for offset, line in enumerate(text.content.split("\n")):
             match = re.match(r"\s*(?:```+|~~~+)\s*(\S.*)$", line)
             if match and read_info(match[1]).language in LANGUAGES:
-                where = (
-                    "inside raw HTML: leave a blank line before it"
-                    if text.kind == "html"
-                    else "indented so far that it is text: indent it as the text of its list item"
-                )
-                self.problem(text.line + offset, f"this fence stands {where}")
+                message = "this fence stands inside raw HTML: leave a blank line before it"
+                self.problem(text.line + offset, message)
                 return
 
     def place(self) -> tuple[int, ...]:
@@ -526,9 +525,9 @@ class _Reader:
         places = ((div, div.tab_at(self.line)) for div in divs_around(self.page, self.line))
         return tuple(one.line for place in places for one in place if one)
 
-    def add(self, fence: Fence, block: Block) -> None:
-        divs = divs_around(self.page, fence.line)
-        tabs = [tab.text for div in divs if (tab := div.tab_at(fence.line))]
+    def add(self, fence: Fence | None, block: Block) -> None:
+        divs = divs_around(self.page, block.line)
+        tabs = [tab.text for div in divs if (tab := div.tab_at(block.line))]
         names = tuple(div.name for div in divs)
         self.blocks.append(replace(block, div=names, tab=tabs[-1] if tabs else None, fence=fence))
         self.unknown_above = False

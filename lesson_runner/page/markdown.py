@@ -106,10 +106,7 @@ def read_elements(text: str) -> list[Element]:
         elif token.type == "html_block":
             elements.extend(_html(line, token.content))
         elif token.type == "code_block":
-            # At the top level indented code is text to every reader. In a list it may be a fence
-            # that was meant to run and is indented too far.
-            kind: Literal["indented", "paragraph"] = "indented" if token.level else "paragraph"
-            elements.append(Text(line, token.content, kind))
+            elements.append(Text(line, token.content, "indented"))
         elif token.type == "inline":
             # markdown-it strips the text, and with it lines of a form feed or the like.
             first = token.content.split("\n")[0]

@@ -195,8 +195,8 @@ async def _executions(
         if client.end_of_flood:
             client.end_of_flood.cancel()
         refused = tuple(gate.refused)
-        lines = log.parent / "failed-lines"
-        execution = _execution(block, cell, client.reply, ended, seconds, refused, lines)
+        failed_line = log.parent / "failed-line"
+        execution = _execution(block, cell, client.reply, ended, seconds, refused, failed_line)
         yield execution
         if client.limits.exit_first and (ended or (execution.failure and not block.shows("error"))):
             return
@@ -219,7 +219,7 @@ def _execution(
     ended: str,
     seconds: float,
     refused: tuple[str, ...],
-    failed_lines: Path,
+    failed_line: Path,
 ) -> Execution:
     text = _Text()
     images: list[bytes] = []
@@ -232,7 +232,7 @@ def _execution(
                 images.append(base64.b64decode(image))
             elif "text/plain" in output["data"]:
                 text.add_value(output["data"]["text/plain"])
-    failure = None if ended else _failure(block, cell, reply, failed_lines)
+    failure = None if ended else _failure(block, cell, reply, failed_line)
     return Execution(
         block,
         text.output,
@@ -266,7 +266,7 @@ class _Text:
 
 
 def _failure(
-    block: Block, cell: NotebookNode, reply: dict[str, Any], failed_lines: Path
+    block: Block, cell: NotebookNode, reply: dict[str, Any], failed_line: Path
 ) -> Failure | None:
     error = next((o for o in cell["outputs"] if o["output_type"] == "error"), None)
     if error is None and reply.get("status") == "error":
@@ -279,13 +279,12 @@ def _failure(
         if name in ("SyntaxError", "IndentationError", "TabError"):  # `line` says where
             value = re.sub(r" \([^()]*, line \d+\)$", "", value)
         text = f"{name}: {value}" if value else name
-        return Failure(name, text, _python_line(block, traceback))
+        # IPython prints the traceback of an exception group itself.
+        raised_at = _python_line(block, traceback) or _crash_line(block, _stderr(cell))
+        return Failure(name, text, raised_at)
     if block.language == "r":
-        return Failure(name, value, _r_line(block, value, traceback, failed_lines))
-    stderr = "".join(
-        o["text"] for o in cell["outputs"] if o["output_type"] == "stream" and o["name"] == "stderr"
-    )
-    stderr = plain(stderr).strip("\n")
+        return Failure(name, value, _r_line(block, value, failed_line))
+    stderr = _stderr(cell).strip("\n")
     line = re.search(r":(\d+)$", traceback.split("\n", 1)[0])
     if line and name != "ShellExit":
         return Failure(name, stderr or value, int(line[1]), value)
@@ -297,8 +296,20 @@ def _failure(
     )
 
 
+def _stderr(cell: NotebookNode) -> str:
+    streams = [o for o in cell["outputs"] if o["output_type"] == "stream"]
+    return plain("".join(o["text"] for o in streams if o["name"] == "stderr"))
+
+
 def _python_line(block: Block, traceback: str) -> int:
-    """The deepest line of this block in the traceback."""
+    """The deepest line of this block in the traceback.
+
+    `%%time` and `%%capture` give their cell a name of its own, and lines that count from there.
+    """
+    magic = re.match(r"\s*%%.*\n", block.source)
+    within = re.findall(r"(?:<timed (?:exec|eval)>:|Cell In\[\d+\], line )(\d+)", traceback)
+    if magic and within:
+        return block.line + magic[0].count("\n") + int(within[-1])
     return _last_place(block, rf"File {re.escape(block.path)} block (\d+):(\d+)", traceback)
 
 
@@ -316,25 +327,14 @@ def _last_place(block: Block, pattern: str, report: str) -> int:
     return block.line + min(lines[-1], block.source.count("\n"))
 
 
-def _r_line(block: Block, value: str, traceback: str, failed_lines: Path) -> int:
-    """The line of a syntax error, or of the expression that failed, as `prepare.R` noted it.
-
-    In an expression of several lines, the line of the call, if it stands on one only.
-    """
+def _r_line(block: Block, value: str, failed_line: Path) -> int:
+    """The line of a syntax error, or the one that failed, as `prepare.R` noted it."""
     if syntax := re.search(r"<text>:(\d+):\d+:", value):
         return block.line + int(syntax[1])
     try:
-        first, last = map(int, failed_lines.read_text().split())
+        return block.line + int(failed_line.read_text())
     except (OSError, ValueError):
         return 0
-    call = re.search(r"^1\. ([\w.:]+)\(", traceback, re.MULTILINE)
-    lines = block.source.split("\n")[first - 1 : last]
-    calling = [
-        n
-        for n, line in enumerate(lines)
-        if call is not None and f"{call[1]}(" in line.split("#")[0]
-    ]
-    return block.line + first + (calling[0] if len(calling) == 1 else 0)
 
 
 def _tail(log: Path, lines: int = 8) -> str:

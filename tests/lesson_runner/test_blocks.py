@@ -34,6 +34,16 @@ def shown(block: Block) -> dict[str, str]:
 # Finding fences
 
 
+def test_code_that_is_indented_instead_of_fenced_is_accounted_for_as_data() -> None:
+    page = "Text.\n\n    curl x\n\n- item\n\n      f()\n\n\n~~~bash\n    echo\n~~~\n"
+    assert blocks(page) == [
+        (3, "text", "curl x\n"),
+        (7, "text", "f()\n"),
+        (10, "bash", "    echo\n"),
+    ]
+    assert {block.role for block in read(page).blocks[:2]} == {"data"}
+
+
 @pytest.mark.parametrize(
     ("info", "language"),
     [

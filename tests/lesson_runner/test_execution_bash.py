@@ -298,3 +298,31 @@ bash: line 2: no-such-command: command not found
     (failure,) = made_lesson.failures('```bash\ntrue\necho "one\n```\n', "bash")
     assert "bash: line 2: unexpected EOF while looking for matching" in failure
     assert "return" not in failure
+
+
+def test_a_background_job_that_fails_fails_its_block(made_lesson: MadeLesson) -> None:
+    (failure,) = made_lesson.failures(
+        """\
+        ```bash
+        sleep 60 &
+        ls no-such-folder &
+        echo started
+        ```
+        ```bash
+        kill %1
+        false || true &
+        wait
+        ```
+        """,
+        "bash",
+    )
+    assert "the background job `ls no-such-folder` ended with exit status 2" in failure
+
+
+def test_a_server_in_the_background_is_not_waited_for(made_lesson: MadeLesson) -> None:
+    page = "```bash\nsleep 60 &\n```\n\n```bash\njobs | wc -l\n```\n\n```output\n1\n```\n"
+    assert made_lesson.failures(page, "bash", seconds=5) == []
+
+
+def test_options_that_a_block_sets_harm_no_other(made_lesson: MadeLesson) -> None:
+    assert made_lesson.failures("```bash\nset -eu\n```\n\n```bash\necho $HOME\n```\n", "bash") == []

@@ -1,6 +1,7 @@
 """Python blocks in real kernels: what passes, what fails, and what a failure says."""
 
 import base64
+import sys
 
 import pytest
 from made_lesson import MadeLesson
@@ -532,3 +533,25 @@ def test_commands_of_a_python_block_that_do_not_fail(made_lesson: MadeLesson) ->
         """)
         == []
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("%%time\na = 1\nb = 2\n1 / 0", 4),
+        ("\n%%capture\nprint(1)\n\n1 / 0", 5),
+        pytest.param(
+            "x = 1\nraise ExceptionGroup('g', [\n    ValueError(1),\n    ValueError(2),\n])",
+            2,
+            marks=pytest.mark.skipif(sys.version_info < (3, 11), reason="new in Python 3.11"),
+        ),
+        ("f = [\n    lambda: 1 / 0,\n]\nf[0]()", 2),
+        ("y = [\n    1 / n\n    for n in [1, 0]\n]", 2),
+        ("class A:\n    def __repr__(self):\n        raise ValueError('r')\nA()", 3),
+    ],
+)
+def test_an_error_is_at_the_line_that_raised_it(
+    made_lesson: MadeLesson, code: str, line: int
+) -> None:
+    (failure,) = made_lesson.check(f"```python\n{code}\n```\n").failed
+    assert failure.line == 1 + line

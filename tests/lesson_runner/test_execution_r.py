@@ -99,7 +99,7 @@ def test_an_error_has_the_line_of_its_call_or_of_the_syntax_error(made_lesson: M
         """,
         "r",
     )
-    assert failure.startswith("episodes/page.md:5: Error in share(1, total): whole is 0")
+    assert failure.startswith("episodes/page.md:2: Error in share(1, total): whole is 0")
     (failure,) = made_lesson.failures("```r\nx <- c(1,\n  2))\n```\n", "r")
     assert failure.startswith("episodes/page.md:3: Error in parse")
 
@@ -109,15 +109,26 @@ def test_an_error_has_the_line_of_its_call_or_of_the_syntax_error(made_lesson: M
     [
         ('x <- 1\nlog("a")', 2),
         ("# a comment\n\nlog(1)\nlog(2); log('a')\nlog(3)", 4),
-        ("x <- 1\nfor (n in 1:2) {\n  log('a')\n}\nx", 2),
+        ("x <- 1\nfor (n in 1:2) {\n  log('a')\n}\nx", 3),
         ("x <- 1\nno_such_name\nx", 2),
+        ("for (n in 1:2) {\n  x <- n\n  if (n == 2) stop('two')\n}", 3),
+        ("local({\n  x <- 1\n  stop('inside')\n})", 3),
+        ("f <- function(x) {\n  if (x) stop('twice')\n}\nf(FALSE)\nf(TRUE)", 2),
+        ("sapply(1:2, function(i) {\n  x <- i\n  log('a')\n})", 3),
+        ("tryCatch({\n  x <- 1\n  stop('c')\n}, warning = function(w) 1)", 3),
+        ("f <- function() {\n  1\n\n  no_such_name + 1\n}\nf()\n", 6),
+        ("stop('without a call', call. = FALSE)", 1),
     ],
 )
-def test_an_error_is_at_the_line_of_its_expression(
-    made_lesson: MadeLesson, code: str, line: int
-) -> None:
+def test_an_error_is_at_the_line_that_failed(made_lesson: MadeLesson, code: str, line: int) -> None:
     (failure,) = made_lesson.check(f"```r\n{code}\n```\n", "r").failed
     assert failure.line == 1 + line
+
+
+def test_an_error_in_a_function_of_another_block_is_at_its_call(made_lesson: MadeLesson) -> None:
+    page = "```r\nf <- function() {\n  1\n  1\n  stop('f')\n}\n```\n\n```r\nx <- 1\nf()\n```\n"
+    (failure,) = made_lesson.check(page, "r").failed
+    assert failure.line == 11
 
 
 def test_what_irkernel_passes_over_fails(made_lesson: MadeLesson) -> None:
@@ -146,6 +157,18 @@ def test_what_irkernel_passes_over_fails(made_lesson: MadeLesson) -> None:
         "the block prints an error that the page does not show: "
         'Error in try(stop("caught and printed")) : caught and printed'
     )
+
+
+def test_a_browser_that_nobody_answers_fails_at_its_line(made_lesson: MadeLesson) -> None:
+    (failure,) = made_lesson.failures("```r\nf <- function() {\n  browser()\n}\nf()\n```\n", "r")
+    assert "nobody is there to answer" in failure
+
+
+def test_a_method_for_print_that_fails_is_found(made_lesson: MadeLesson) -> None:
+    code = 'print.mine <- function(x, ...) stop("cannot print")\nstructure(1, class = "mine")'
+    (failure,) = made_lesson.failures(f"```r\n{code}\n```\n", "r")
+    assert "the block prints an error that the page does not show: ERROR while" in failure
+    assert "cannot print" in failure
 
 
 def test_a_hanging_block_is_interrupted_and_named(made_lesson: MadeLesson) -> None:

@@ -69,6 +69,33 @@ def test_nothing_of_one_kernel_is_seen_by_the_next(made_lesson: MadeLesson) -> N
     assert [one.failed for one in checked] == [(), ()]
 
 
+def test_a_submodule_is_seen_only_after_its_import(made_lesson: MadeLesson) -> None:
+    first = "```python\nimport pandas, matplotlib.pyplot as plt\nplt.plot([1])\n```\n"
+    second = """\
+        ```python
+        import sys, matplotlib
+        print(hasattr(matplotlib, "figure"), "matplotlib.figure" in sys.modules)
+        print("pandas" in sys.modules)
+        ```
+        ```output
+        False False
+        False
+        ```
+        ```python
+        import matplotlib.figure
+        import pandas
+        print(matplotlib.figure.Figure().__class__.__name__, pandas.DataFrame({"a": [1]}).a.sum())
+        print(matplotlib.figure.__spec__.name, matplotlib.figure.__spec__.has_location)
+        ```
+        ```output
+        Figure 1
+        matplotlib.figure True
+        ```
+        """
+    checked = check_together(made_lesson, first, second, jobs=1)
+    assert [one.failed for one in checked] == [(), ()]
+
+
 def test_random_numbers_differ(made_lesson: MadeLesson) -> None:
     page = "```python\nimport random, uuid\nprint(random.random(), uuid.uuid4())\n```\n"
     first, second, third = outputs(check_together(made_lesson, page, page, page))

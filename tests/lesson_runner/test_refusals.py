@@ -372,8 +372,8 @@ def test_fence_that_raw_html_swallows_is_refused(page: str, line: int) -> None:
 
 def test_fence_that_is_indented_too_far_in_a_list_is_refused() -> None:
     assert problems("- item\n\n      ```python\n      1\n      ```\n") == [
-        "page.md:3: this fence stands indented so far that it is text: "
-        "indent it as the text of its list item"
+        "page.md:3: this looks like a fence, but opens none: "
+        "indent it as the text around it, with blank lines around the fence"
     ]
 
 

@@ -52,10 +52,17 @@ __lesson_trap='__lesson_failed $? "$LINENO" "${BASH_SOURCE[0]}" "${PIPESTATUS[@]
 while IFS= read -r __lesson_file <&3; do
   set -o errtrace -o pipefail
   trap "$__lesson_trap" ERR
+  __lesson_job=${!-}
   __lesson_set=$(trap -p ERR)
   source "$__lesson_file" </dev/null 3<&- 5>&- 6>&-
   __lesson_status=$?
   ((__lesson_status != 141)) || __lesson_status=0
+  # A job that fails does so soon; a server goes on, and nobody waits for it.
+  for ((__lesson_wait = 10; __lesson_wait; __lesson_wait--)); do
+    [[ ${!-} != "$__lesson_job" && -n $(jobs -r) ]] || break
+    sleep 0.02
+  done
+  LC_ALL=C jobs >"$__lesson_file.jobs" # the table forgets those that it has shown
   __lesson_line=0 __lesson_lost=0
   [[ $(trap -p ERR) == "$__lesson_set" ]] || __lesson_lost=1
   if [[ -s $__lesson_file.failed ]]; then
@@ -161,6 +168,11 @@ class PageKernel(Kernel):
         if lost_trap:
             said = "the block sets a trap for ERR, so that failing lines pass unseen"
             return self.failure("LostTrap", said, line)
+        with open(f"{file}.jobs", encoding="utf-8", errors="replace") as stream:
+            job = re.search(r"^\[\d+\][-+]?\s+Exit (\d+)\s+(.*)", stream.read(), re.MULTILINE)
+        if job:
+            said = f"the background job `{job[2]}` ended with exit status {job[1]}"
+            return self.failure("FailedJob", said, line)
         if unfinished := unfinished_line(code, self.stderr):
             return self.failure("Unfinished", "the block ends too early", line + unfinished)
         if leaves := re.search(r"^return\b", code, re.MULTILINE):

@@ -29,6 +29,10 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Sequence
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any, NoReturn
 
 if __name__ == "__main__":
@@ -66,6 +70,9 @@ HEAVY = {
 """A name that a page imports, and what the server imports for it when the first page asks. These
 take long to import, and start nothing: a block finds them as it would after an import of its own.
 Of pyplot, what does not depend on the kernel's way of showing plots."""
+
+BROUGHT: dict[str, list[str]] = {}
+"""The modules that came into this process with each name of `HEAVY`."""
 
 REQUEST_SECONDS = 5
 """How long a client may take to send its request, which it has ready."""
@@ -216,19 +223,67 @@ def import_for(page: str) -> None:
     """Import what the page imports, if it is heavy, so that no further kernel waits for it."""
     with open(page, encoding="utf-8") as file:
         sources = [source for _, source in json.load(file)["blocks"]]
-    for name in [*HEAVY]:
+    for name in [name for name in HEAVY if name not in BROUGHT]:
         wanted = re.compile(rf"^\s*(?:import|from)\s(?:.*\b)?{name}\b", re.MULTILINE)
-        if any(wanted.search(source) for source in sources):
-            # matplotlib reads this when it is imported; ipykernel sets it in every kernel.
-            os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
-            # pandas asks when it is imported whether it is in a notebook, as here it will be.
-            builtins.get_ipython = lambda: InNotebook  # type: ignore[attr-defined]
-            for module in HEAVY.pop(name):
-                # A block that imports it gets the error; with threads, a fork would not be safe.
-                with contextlib.suppress(Exception):
-                    importlib.import_module(module)
-            del os.environ["MPLBACKEND"], builtins.get_ipython  # type: ignore[attr-defined]
-            gc.freeze()
+        if not any(wanted.search(source) for source in sources):
+            continue
+        before = set(sys.modules)
+        # matplotlib reads this when it is imported; ipykernel sets it in every kernel.
+        os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+        # pandas asks when it is imported whether it is in a notebook, as here it will be.
+        builtins.get_ipython = lambda: InNotebook  # type: ignore[attr-defined]
+        for module in HEAVY[name]:
+            # A block that imports it gets the error; with threads, a fork would not be safe.
+            with contextlib.suppress(Exception):
+                importlib.import_module(module)
+        del os.environ["MPLBACKEND"], builtins.get_ipython  # type: ignore[attr-defined]
+        BROUGHT[name] = [module for module in sys.modules if module not in before]
+        gc.freeze()
+
+
+class HiddenModules:
+    """Modules imported ahead: not there until a block, or what it imports, imports one of them.
+
+    Otherwise `import matplotlib` would do where a learner needs `import matplotlib.figure`.
+    """
+
+    def __init__(self, names: list[str]) -> None:
+        self.hidden = {name: sys.modules.pop(name) for name in names if name in sys.modules}
+        self.attributes = [
+            (sys.modules[package], attribute, module)
+            for name, module in self.hidden.items()
+            for package, _, attribute in [name.rpartition(".")]
+            if package in sys.modules and vars(sys.modules[package]).get(attribute) is module
+        ]
+        for parent, attribute, _ in self.attributes:
+            delattr(parent, attribute)
+        sys.meta_path.insert(0, self)
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Show them all again, since they came together; the import then finds this one."""
+        if name not in self.hidden:
+            return None
+        sys.meta_path.remove(self)
+        for parent, attribute, module in self.attributes:
+            setattr(parent, attribute, module)
+        found = self.hidden.pop(name)  # Python would load a module again that is there by now
+        sys.modules.update(self.hidden)
+        return ModuleSpec(name, Shown(found))
+
+
+class Shown(Loader):
+    """Loads a module that is there already."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.module, self.spec = module, module.__spec__
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self.module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self.spec
 
 
 def become_kernel(request: dict[str, Any], log: int, sockets: list[socket.socket]) -> NoReturn:
@@ -256,6 +311,8 @@ def become_kernel(request: dict[str, Any], log: int, sockets: list[socket.socket
         random.seed()
         if "numpy" in sys.modules:
             sys.modules["numpy"].random.seed()
+        for names in reversed(BROUGHT.values()):
+            HiddenModules(names)
         sys.path[0] = ""
         sys.argv = [script, *arguments]
         for name in ("bash_kernel", "own_network", "python_kernel"):

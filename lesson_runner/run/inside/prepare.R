@@ -13,13 +13,38 @@ local({
     base::socketConnection(host, ...)
   }
   shadow("readline", unattended)
+  shadow("browser", unattended)
   shadow("quit", ends_session)
   shadow("q", ends_session)
   shadow("socketConnection", only_here)
   options(cli.num_colors = 1L, crayon.enabled = FALSE, width = 80)
 
-  # IRkernel does not say which expression failed: note its first and last line for the runner.
-  failed <- file.path(dirname(Sys.getenv("LESSON_PAGE")), "failed-lines")
+  # IRkernel does not say which line failed: note it for the runner.
+  failed <- file.path(dirname(Sys.getenv("LESSON_PAGE")), "failed-line")
+  note <- function(line) cat(line, file = failed)
+  # The innermost call of this block whose place R has kept, or else the lines of the expression.
+  # If these are several, the one with the call that the error names, or with stop().
+  failing_line <- function(e, first, last) {
+    code <- NULL
+    for (frame in sys.frames()) {
+      if (identical(topenv(frame), asNamespace("evaluate"))) code <- c(code, frame$input)
+    }
+    lines <- strsplit(code[1], "\n", fixed = TRUE)[[1]]
+    for (call in sys.calls()) {
+      place <- attr(call, "srcref")
+      if (!is.null(place) && identical(attr(place, "srcfile")$lines, lines)) {
+        first <- place[1]
+        last <- place[3]
+      }
+    }
+    for (name in c(conditionCall(e)[[1]], quote(stop))) {
+      if (!is.name(name)) next
+      calling <- paste0("\\b\\Q", name, "\\E\\(")
+      found <- grep(calling, sub("#.*", "", lines[first:last]), perl = TRUE)
+      if (length(found) == 1) return(first + found - 1L)
+    }
+    first
+  }
   original <- evaluate::new_output_handler
   # R refuses return() outside of functions, as everywhere but in IRkernel, which goes on.
   returns <- function(code) {
@@ -38,13 +63,13 @@ local({
         following <<- first + lengths(regmatches(src$src, gregexpr("\n", src$src)))
         parsed <- tryCatch(parse(text = src$src, keep.source = FALSE), error = function(e) NULL)
         if (any(vapply(as.list(parsed), returns, NA))) {
-          cat(first, max(first, following - 1L), file = failed)
+          note(first)
           stop("no function to return from, jumping to top level", call. = FALSE)
         }
         src
       },
       error = function(e) {
-        cat(first, max(first, following - 1L), file = failed)
+        note(failing_line(e, first, max(first, following - 1L)))
         error(e)
       }
     )
