@@ -65,7 +65,7 @@ def of_chat(call: Call) -> None:
     """Raise what OpenAI answers to a chat that it refuses."""
     too_many_answers(call)
     _schemas(call)
-    if not _is_openais(call):
+    if not is_openais(call):
         return
     _kind(call, "chatCompletion")
     _numbers(call)
@@ -85,7 +85,7 @@ def of_embedding(call: Call) -> None:
             f"but got {len(texts)} instead.",
             "input",
         )
-    if not _is_openais(call):
+    if not is_openais(call):
         return
     _kind(call, "embeddings")
     limit = _facts(call).get("max_input_tokens")
@@ -265,7 +265,7 @@ def _schemas(call: Call) -> None:
                 _refuse(call, f"Invalid schema for function '{name}': {problem}", param)
 
 
-def _is_openais(call: Call) -> bool:
+def is_openais(call: Call) -> bool:
     return not call.model.params.get("api_base")
 
 

@@ -131,7 +131,9 @@ def _choice(call: Call, conversation: talk.Conversation, stop: list[str]) -> Cho
     """One answer: the call of a tool, JSON, or text."""
     body = call.body
     if isinstance(body.get("tools"), list):
-        made = tools.call_for(conversation, body["tools"], body.get("tool_choice"))
+        # Another server was recorded as calling whatever it is offered.
+        always = not refusals.is_openais(call)
+        made = tools.call_for(conversation, body["tools"], body.get("tool_choice"), always=always)
         if made is not None:
             return Choice(None, "tool_calls", (made,))
     response_format = body.get("response_format")
