@@ -6,7 +6,7 @@ The mistakes are those of keywords: "free energy" in molecular dynamics counts f
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 KEYWORDS: Mapping[str, str] = {
@@ -105,7 +105,8 @@ OFFER = re.compile(
 
 _SAY = (
     r"(?P<answer>(?:answer|reply|respond|antwoord)(?: only| alleen)?(?: with| met)?(?: either)?)"
-    r"|is (?:this|it|dit)(?: \w+)?|(?:classif\w+|label|code|mark|rate)(?: \w+){0,4}? (?:as|als)"
+    r"|is (?:this|it|dit)(?: \w+)?|(?:classif\w+|label|code|mark|rate)"
+    r"(?: \w+){0,4}? (?:as|als|into|in)"
 )
 _COUNTED = r"(?:words?|sentences?|paragraphs?|lines?|examples?|times|woorden|zinnen)"
 
@@ -119,10 +120,14 @@ def _within_sentence(lead: str, conjunction: str) -> re.Pattern[str]:
 
 
 WITHIN_SENTENCE = (
-    _within_sentence(rf"{_SAY}|(?:{_NAMED}),", "or"),
+    _within_sentence(rf"{_SAY}|(?:{_NAMED}),?", "or"),
     _within_sentence(_CHOOSE, _OR),
     _within_sentence(r"(?P<answer>antwoord(?: alleen)?(?: met)?)|is dit(?: \w+)?", "of"),
     _within_sentence(r"(?:een|één) van|kies (?:uit|tussen)", _OF),
+    re.compile(
+        rf"^[ \t]*(?P<list>(?:{_NAME}, ?)*{_NAME},? or {_NAME})\?[ \t]*$",
+        re.IGNORECASE | re.MULTILINE,
+    ),
 )
 """A list of labels within a sentence: "label it as positive or negative", "answer yes or no"."""
 
@@ -133,7 +138,8 @@ BULLET = re.compile(
 )
 ANNOUNCES_BULLETS = re.compile(rf"\b(?:{_NAMED}|one of)\b[^\n]*:[ \t]*$", re.I | re.M)
 TEXT_MARK = re.compile(
-    r"^[ \t]*(?:the )?(?:title|text|abstract|sentence|document|review|comment|answer|response"
+    r"(?:^[ \t]*|(?<=[.!?] ))(?:the )?"
+    r"(?:title|text|abstract|sentence|document|review|comment|answer|response"
     r"|input|titel|tekst)(?: to (?:label|classify))?[ \t]*:\s*",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -179,13 +185,15 @@ class Task:
 
 def read_task(instructions: str, question: str) -> Task | None:
     """The labelling task in a prompt, or None where the prompt offers no labels."""
-    prompt = f"{instructions}\n{question}"
-    offer = read_offer(prompt)
+    given = next(offers(instructions), None)
+    own = next((offer for offer in offers(question) if _leaves_text(question, offer)), None)
+    text = text_to_judge(without(question, own)) if own else TEXT_MARK.sub("", question)
+    offer = given or own
     if offer is None:
         return None
-    own = read_offer(question)
+    prompt = f"{instructions}\n{question}"
     return Task(
-        text=text_to_judge(without(question, own)) if own else TEXT_MARK.sub("", question),
+        text=text,
         offered=offer.names,
         wants_label_only=offer.is_answer or bool(ONLY.search(prompt)),
         wants_json=bool(re.search(r"\bJSON\b", prompt)),
@@ -193,16 +201,21 @@ def read_task(instructions: str, question: str) -> Task | None:
     )
 
 
-def read_offer(prompt: str) -> Offer | None:
-    """The first labels that a prompt offers."""
+def _leaves_text(question: str, offer: Offer) -> bool:
+    """Or is the list the text: "Which topic is this: heat and drought"?"""
+    rest = without(question, offer)
+    return bool(TEXT_MARK.search(rest)) or len(rest.split()) > 1
+
+
+def offers(prompt: str) -> Iterator[Offer]:
+    """The labels that a prompt offers: in a list, or what may be a list, the first first."""
     announced = ANNOUNCES_BULLETS.search(prompt)
-    if announced:
-        bullets = list(BULLET.finditer(prompt))
-        if len(bullets) >= 2:
-            names = [match["label"].strip(QUOTES) for match in bullets]
-            about = {n: m["about"] for n, m in zip(names, bullets, strict=True) if m["about"]}
-            start = min(announced.start(), bullets[0].start())
-            return Offer(tuple(dict.fromkeys(names)), start, bullets[-1].end(), about)
+    bullets = list(BULLET.finditer(prompt)) if announced else []
+    if announced and len(bullets) >= 2:
+        names = [match["label"].strip(QUOTES) for match in bullets]
+        about = {n: m["about"] for n, m in zip(names, bullets, strict=True) if m["about"]}
+        start = min(announced.start(), bullets[0].start())
+        yield Offer(tuple(dict.fromkeys(names)), start, bullets[-1].end(), about)
     found = []
     for pattern in (*WITHIN_SENTENCE, OFFER):
         for match in pattern.finditer(prompt):
@@ -211,7 +224,7 @@ def read_offer(prompt: str) -> Offer | None:
                 is_answer = bool(match.groupdict().get("answer"))
                 found.append(Offer(tuple(names), *match.span(), is_answer=is_answer))
                 break
-    return min(found, key=lambda offer: offer.start, default=None)
+    yield from sorted(found, key=lambda offer: (prompt[offer.end - 1] != "?", offer.start))
 
 
 def without(prompt: str, offer: Offer) -> str:

@@ -508,8 +508,9 @@ def answer(schema: Any, text: str, nth: int = 1, chosen: str | None = None) -> s
 
 
 FIELDS = re.compile(
-    r"\b(?:extract|give(?: me)?|return|list|find|with(?: the)? (?:fields?|keys?)|fields?|keys?"
-    r"|geef|haal|velden)\b:? (?P<names>[^.:;\n{]{2,120}?)"
+    r"\b(?:extract|give(?: me)?|return|list|find"
+    r"|JSON with(?! one)(?: the)?(?: fields?| keys?)?|with(?: the)? (?:fields?|keys?)|fields?|keys?"
+    r"|geef|haal|velden)\b:? (?!(?:me )?JSON\b)(?P<names>[^.:;\n{]{2,120}?)"
     r"(?=\s+(?:as|in|als|from|of|uit|with)\b|[.:;\n]|$)",
     re.IGNORECASE,
 )
@@ -525,8 +526,9 @@ def free_answer(prompt: str, text: str, chosen: str | None) -> str | None:
         parts = re.split(r",\s*(?:and |en )?|\s+(?:and|en)\s+", match["names"])
         parts = [re.sub(r"^(?:the|a|an|its|de|het|een)\s+", "", part.strip()) for part in parts]
         parts = [part.strip("\"'“”` ").replace(" ", "_") for part in parts]
-        if all(re.fullmatch(r"[^\W\d]\w{1,30}", part) and part != "JSON" for part in parts):
+        if all(re.fullmatch(r"[^\W\d]\w{0,30}", part) and part != "JSON" for part in parts):
             named = parts
+    text = re.sub(r"\s*\b(?:as|in|als) JSON\b\.?", "", text)
     filler = Filler(text, {}, chosen=chosen)
     value: dict[str, Any] = {}
     for name in dict.fromkeys(named):

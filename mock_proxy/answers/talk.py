@@ -104,6 +104,11 @@ def label(conversation: Conversation) -> str | None:
     if task.wants_label_only:
         return chosen
     found = labels.keywords_found(task, chosen)
+    if not found and chosen.lower() not in labels.FALLBACKS:
+        return (
+            "I cannot choose a label: none of my keywords for these labels occurs in the text. A "
+            "practice proxy only looks for keywords."
+        )
     because = (
         f" It mentions: {', '.join(found)}." if found else " None of my keywords occurs in it."
     )
@@ -331,7 +336,7 @@ def summarise(conversation: Conversation) -> str | None:
         for sentence in re.split(r"(?<=[.!?])\s+", text.strip())
         if not SUMMARISE.search(sentence)
     ]
-    if sum(len(sentence.split()) for sentence in sentences) < 5:
+    if sum(len(sentence.split()) for sentence in sentences) < 3:
         return None
     if re.search(r"finding|result|conclu", wish[0], re.IGNORECASE):
         sentences = [s for s in sentences if FOUND.search(s)] or sentences

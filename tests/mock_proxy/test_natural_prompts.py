@@ -14,6 +14,7 @@ ABSTRACT = (
 )
 FIRST = "Heat waves are becoming more common."
 MANUSCRIPTS = "A catalogue of medieval manuscripts"
+WAVES = "I would choose the label **climate**. It mentions: heat."
 NOT_KNOWN = (
     "the messages you sent me do not say it. I remember nothing but the messages of this request."
 )
@@ -69,6 +70,17 @@ def answer(*texts, system=None):
             "Label as JSON with one of these labels: health, energy. Text: Wind turbines at sea",
             '{"label": "energy"}',
         ),
+        ("Classify into health, climate or energy: Heat waves in Rotterdam", WAVES),
+        ("Sort into one of the categories health, climate, or none: Heat waves at sea", WAVES),
+        (
+            "Label this: Heat waves and droughts\nhealth or climate?",
+            WAVES[:-1] + ", droughts.",
+        ),
+        (
+            "Choose one of: art, music, law.\nArticles about partial hearts",
+            "I cannot choose a label: none of my keywords for these labels occurs in the text. A "
+            "practice proxy only looks for keywords.",
+        ),
         # yes or no
         (f"Is this title about health? Answer yes or no.\n{MANUSCRIPTS}", "no"),
         ("Is this title about health? Answer yes or no.\nPatients' trust in doctors", "yes"),
@@ -120,6 +132,14 @@ def answer(*texts, system=None):
             'Return JSON with the keys "year" and "city".\n\nA survey in Delft, 2021',
             '{"year": 2021, "city": "Delft"}',
         ),
+        (
+            "Return the year and n as JSON: A survey of 120 pupils in 2019",
+            '{"year": 2019, "n": 120}',
+        ),
+        (
+            "Give me JSON with name and city: We met Ada Jones in Delft.",
+            '{"name": "Ada Jones", "city": "Delft"}',
+        ),
         # what users say of themselves
         ("I live in Utrecht.", "Thank you, I have read that you live in Utrecht."),
         ("Hi, I'm Ada.", "Thank you, I have read that your name is Ada."),
@@ -170,6 +190,7 @@ def test_what_users_say_of_themselves_is_remembered(told, question, expected):
         "Is Paris the capital of France? Answer yes or no.",
         "What is (2 + 3) * 4?",
         "Write a poem about spring.",
+        "Which topic is this: Heat waves and hospital admissions",
     ],
 )
 def test_what_no_rule_can_do_is_said_in_two_sentences(prompt):
