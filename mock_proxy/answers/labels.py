@@ -224,7 +224,7 @@ def offers(prompt: str) -> Iterator[Offer]:
                 is_answer = bool(match.groupdict().get("answer"))
                 found.append(Offer(tuple(names), *match.span(), is_answer=is_answer))
                 break
-    yield from sorted(found, key=lambda offer: (prompt[offer.end - 1] != "?", offer.start))
+    yield from sorted(found, key=lambda offer: (prompt[offer.end - 1] != "?", offer.end))
 
 
 def without(prompt: str, offer: Offer) -> str:

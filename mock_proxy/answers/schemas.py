@@ -336,7 +336,7 @@ class Filler:
             return [m[0] for m in placed[::-1] + rest[::-1]]
         people = [m for m in found if m not in placed]
         people.sort(key=lambda m: (" " not in m[0], m in begins))
-        return [m[0] for m in people if " " in m[0] or m not in begins] or [m[0] for m in placed]
+        return [m[0] for m in people or placed]
 
     def _words_for(self, name: str) -> list[str]:
         """Different words of the text, for a list; names, where the list is of those."""
@@ -528,7 +528,7 @@ def free_answer(prompt: str, text: str, chosen: str | None) -> str | None:
         parts = [part.strip("\"'“”` ").replace(" ", "_") for part in parts]
         if all(re.fullmatch(r"[^\W\d]\w{0,30}", part) and part != "JSON" for part in parts):
             named = parts
-    text = re.sub(r"\s*\b(?:as|in|als) JSON\b\.?", "", text)
+    text = re.sub(r"\s*\b(?:as|in|als) JSON\b\.?", "", text, flags=re.IGNORECASE)
     filler = Filler(text, {}, chosen=chosen)
     value: dict[str, Any] = {}
     for name in dict.fromkeys(named):
