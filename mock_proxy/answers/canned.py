@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from ..call import Call, Choice, Instead, Piece, Ready, Reply
 from ..litellm import tokens, wire
-from . import rules
+from . import refusals, rules
 
 PROMPT_TOKENS, COMPLETION_TOKENS = 10, 20
 """What LiteLLM reports for a canned answer, whatever its length."""
@@ -99,7 +99,7 @@ class CannedStream:
 
 
 def _reply(call: Call) -> Reply:
-    rules.refuse_too_many(call)
+    refusals.too_many_answers(call)
     body, params = call.body, call.model.params
     text = params.get("mock_response")
     text = "This is a mock request" if text is None else str(text)

@@ -6,7 +6,7 @@ The mistakes are those of keywords: "free energy" in molecular dynamics counts f
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 KEYWORDS: Mapping[str, str] = {
@@ -39,53 +39,137 @@ KEYWORDS: Mapping[str, str] = {
 }
 """For labels that researchers often use: the beginnings of words that count for them."""
 
-FALLBACKS = ("none", "none of these", "other", "unclear", "unknown", "neutral", "n/a", "not sure")
+FIELDS: Mapping[str, str] = {
+    "astronomy": "astronom star galax planet telescope solar-system cosm orbit",
+    "geology": "geolog rock earthquake volcan sediment mineral tectonic fossil",
+    "linguistics": "linguist language verb noun grammar syntax dialect phon semantic frisian",
+    "history": "histor century medieval archive war ancient colonial manuscript",
+    "law": "law legal court judge crime contract rights regulation",
+    "art": "art paint sculpt museum drawing artist gallery",
+    "music": "music song opera orchestra melod composer piano jazz",
+    "psychology": "psycholog emotion cognit memory personality behavio anxiety motivation",
+    "biology": "biolog species cell gene protein evolution plant animal",
+}
+"""More labels, apart: the vectors of texts are made of the topics above."""
+
+DUTCH: Mapping[str, str] = {
+    "gezondheid": "health",
+    "klimaat": "climate",
+    "energie": "energy",
+    "onderwijs": "education",
+    "gelijkheid": "equality",
+    "positief": "positive",
+    "negatief": "negative",
+    "economie": "economy",
+    "politiek": "politics",
+    "wetenschap": "science",
+    "cultuur": "culture",
+    "technologie": "technology",
+    "taalkunde": "linguistics",
+    "geschiedenis": "history",
+    "recht": "law",
+}
+"""Dutch labels, by the English one that has their keywords."""
+
+FALLBACKS = (
+    "none",
+    "none of these",
+    "other",
+    "unclear",
+    "unknown",
+    "neutral",
+    "n/a",
+    "not sure",
+    "geen",
+    "anders",
+    "neutraal",
+    "no",
+    "nee",
+)
 """Labels for texts that fit no other, in the order in which one is taken if offered."""
 
 WORD = r"[^\W\d_][\w'/-]*(?: [\w'/-]+){0,3}"
 
-_CHOOSE = r"one of|choose (?:from|between|among)|either"
-_NAMED = r"labels?|categor(?:y|ies)|topics?|classes|options?"
+_CHOOSE = r"one of|choose (?:from|between|among)|either|(?:een|één) van|kies (?:uit|tussen)"
+_NAMED = r"labels?|categor(?:y|ies|ieën|ie)|topics?|classes|options?|onderwerp(?:en)?"
 _NAME = r"[\"'“‘`]?[\w/-]+[\"'”’`]?"
+_OR = r"(?:or|and)"
+_OF = r"(?:of|en)"
 
 OFFER = re.compile(
-    rf"\b(?:{_CHOOSE}|{_NAMED})\b[^:\n(\[]{{0,60}}?(?::|\(|\[|\s(?=[\"'“‘`]))\s*"
-    r"(?P<list>[^\n)\].;?!]+)(?P<said>(?!))?",
+    rf"\b(?:{_CHOOSE}|{_NAMED})\b[^:\n(\[]{{0,60}}?(?::|\(|\[|\s(?=[\"'“‘`]))[ \t]*"
+    r"(?P<list>[^\n)\].;?!]+)",
     re.IGNORECASE,
 )
 """A list of labels after a colon, in brackets or in quotes: "labels: health, climate"."""
 
 _SAY = (
-    r"(?:answer|reply|respond)(?: only)?(?: with)?(?: either)?|is (?:this|it)(?: \w+)?"
-    r"|(?:classif\w+|label|code|mark|rate)(?: \w+){0,4}? as"
+    r"(?P<answer>(?:answer|reply|respond|antwoord)(?: only| alleen)?(?: with| met)?(?: either)?)"
+    r"|is (?:this|it|dit)(?: \w+)?|(?:classif\w+|label|code|mark|rate)"
+    r"(?: \w+){0,4}? (?:as|als|into|in)"
 )
-_COUNTED = r"(?:words?|sentences?|paragraphs?|lines?|examples?|times)"
+_COUNTED = r"(?:words?|sentences?|paragraphs?|lines?|examples?|times|woorden|zinnen)"
 
-PLAIN_OFFER = re.compile(
-    rf"\b(?:(?:{_CHOOSE})\s+(?P<list>(?:{_NAME},\s*)*{_NAME},? (?:or|and) {_NAME})"
-    rf"|(?:{_SAY})\s+(?P<said>(?:{_NAME},\s*)*{_NAME},? or {_NAME}))(?!\s+{_COUNTED}\b)\b",
-    re.IGNORECASE,
+
+def _within_sentence(lead: str, conjunction: str) -> re.Pattern[str]:
+    return re.compile(
+        rf"\b(?:{lead})\s+(?P<list>(?:{_NAME},\s*)*{_NAME},? {conjunction} {_NAME})"
+        rf"(?!\s+{_COUNTED}\b)\b",
+        re.IGNORECASE,
+    )
+
+
+WITHIN_SENTENCE = (
+    _within_sentence(rf"{_SAY}|(?:{_NAMED}),?", "or"),
+    _within_sentence(_CHOOSE, _OR),
+    _within_sentence(r"(?P<answer>antwoord(?: alleen)?(?: met)?)|is dit(?: \w+)?", "of"),
+    _within_sentence(r"(?:een|één) van|kies (?:uit|tussen)", _OF),
+    re.compile(
+        rf"^[ \t]*(?P<list>(?:{_NAME}, ?)*{_NAME},? or {_NAME})\?[ \t]*$",
+        re.IGNORECASE | re.MULTILINE,
+    ),
 )
 """A list of labels within a sentence: "label it as positive or negative", "answer yes or no"."""
 
 BULLET = re.compile(
-    rf"^\s*(?:[-*•]|\d+[.)])\s+[\"'“‘`*]*(?P<label>{WORD})[\"'”’`*]*\s*(?:[:–—-]\s*(?P<about>.+))?$",
+    rf"^[ \t]*(?:[-*•]|\d+[.)])[ \t]+[\"'“‘`*]*(?P<label>{WORD})[\"'”’`*]*"
+    r"[ \t]*(?:[:–—-][ \t]*(?P<about>.+))?$",
     re.MULTILINE,
 )
-ANNOUNCES_BULLETS = re.compile(
-    r"\b(?:labels?|categor\w+|topics?|classes|options|one of)\b[^\n]*:\s*$", re.I | re.M
-)
+ANNOUNCES_BULLETS = re.compile(rf"\b(?:{_NAMED}|one of)\b[^\n]*:[ \t]*$", re.I | re.M)
 TEXT_MARK = re.compile(
-    r"^\s*(?:the )?(?:title|text|abstract|sentence|document|review|comment|answer|response|input"
-    r"|titel|tekst)"
-    r"(?: to (?:label|classify))?\s*:\s*",
+    r"(?:^[ \t]*|(?<=[.!?] ))(?:the )?"
+    r"(?:title|text|abstract|sentence|document|review|comment|answer|response"
+    r"|input|titel|tekst)(?: to (?:label|classify))?[ \t]*:\s*",
     re.IGNORECASE | re.MULTILINE,
 )
+INSTRUCTS = re.compile(
+    r"(?:answer|reply|respond|choose|pick|antwoord|kies|tl;?dr)\b|.*[?:]$"
+    r"|(?:one|een|één) (?:word|woord)\.?$",
+    re.IGNORECASE,
+)
+"""A line that is no text to judge."""
+
 ONLY = re.compile(
-    r"\b(?:only|just the label|nothing else|(?:one|single|a) word|no explanation|exactly one)\b",
-    re.I,
+    r"\b(?:only|just the label|nothing else|(?:one|single|a|een|één) (?:word|woord)"
+    r"|no explanation|exactly one|alleen|niets anders)\b",
+    re.IGNORECASE,
 )
 QUOTES = "\"'“”‘’`* "
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Labels that a prompt offers, as it spells them."""
+
+    names: tuple[str, ...]
+    start: int
+    end: int
+    """Where in the prompt they stand."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """What the prompt says of a label, where it says anything."""
+    is_answer: bool = False
+    """Whether the answer is to be one of them: "answer yes or no"."""
 
 
 @dataclass(frozen=True)
@@ -97,39 +181,55 @@ class Task:
     wants_label_only: bool = True
     wants_json: bool = False
     about: Mapping[str, str] = field(default_factory=dict)
-    """What the prompt says of a label, where it says anything."""
 
 
 def read_task(instructions: str, question: str) -> Task | None:
     """The labelling task in a prompt, or None where the prompt offers no labels."""
-    prompt = f"{instructions}\n{question}"
-    offered, about = read_offer(prompt)
-    if len(offered) < 2:
+    given = next(offers(instructions), None)
+    own = next((offer for offer in offers(question) if _leaves_text(question, offer)), None)
+    text = text_to_judge(without(question, own)) if own else TEXT_MARK.sub("", question)
+    offer = given or own
+    if offer is None:
         return None
-    text = text_to_judge(question) if read_offer(question)[0] else TEXT_MARK.sub("", question)
+    prompt = f"{instructions}\n{question}"
     return Task(
         text=text,
-        offered=tuple(offered),
-        wants_label_only=bool(ONLY.search(prompt)),
+        offered=offer.names,
+        wants_label_only=offer.is_answer or bool(ONLY.search(prompt)),
         wants_json=bool(re.search(r"\bJSON\b", prompt)),
-        about=about,
+        about=offer.about,
     )
 
 
-def read_offer(prompt: str) -> tuple[list[str], dict[str, str]]:
-    """The labels a prompt offers, as it spells them, and what it says of each."""
-    if ANNOUNCES_BULLETS.search(prompt):
-        bullets = list(BULLET.finditer(prompt))
-        if len(bullets) >= 2:
-            names = [match["label"].strip(QUOTES) for match in bullets]
-            about = {n: m["about"] for n, m in zip(names, bullets, strict=True) if m["about"]}
-            return list(dict.fromkeys(names)), about
-    for pattern in (OFFER, PLAIN_OFFER):
+def _leaves_text(question: str, offer: Offer) -> bool:
+    """Or is the list the text: "Which topic is this: heat and drought"?"""
+    rest = without(question, offer)
+    return bool(TEXT_MARK.search(rest)) or len(rest.split()) > 1
+
+
+def offers(prompt: str) -> Iterator[Offer]:
+    """The labels that a prompt offers: in a list, or what may be a list, the first first."""
+    announced = ANNOUNCES_BULLETS.search(prompt)
+    bullets = list(BULLET.finditer(prompt)) if announced else []
+    if announced and len(bullets) >= 2:
+        names = [match["label"].strip(QUOTES) for match in bullets]
+        about = {n: m["about"] for n, m in zip(names, bullets, strict=True) if m["about"]}
+        start = min(announced.start(), bullets[0].start())
+        yield Offer(tuple(dict.fromkeys(names)), start, bullets[-1].end(), about)
+    found = []
+    for pattern in (*WITHIN_SENTENCE, OFFER):
         for match in pattern.finditer(prompt):
-            names = _split_list(match["list"] or match["said"])
+            names = _split_list(match["list"])
             if len(names) >= 2:
-                return names, {}
-    return [], {}
+                is_answer = bool(match.groupdict().get("answer"))
+                found.append(Offer(tuple(names), *match.span(), is_answer=is_answer))
+                break
+    yield from sorted(found, key=lambda offer: (prompt[offer.end - 1] != "?", offer.end))
+
+
+def without(prompt: str, offer: Offer) -> str:
+    """The prompt without its labels, which are no part of the text to judge."""
+    return f"{prompt[: offer.start]}{prompt[offer.end :].lstrip(' .;:?!)]')}".strip()
 
 
 def _split_list(text: str) -> list[str]:
@@ -137,7 +237,8 @@ def _split_list(text: str) -> list[str]:
     if len(quoted) >= 2:
         return list(dict.fromkeys(quoted))
     text = re.sub(r"\s+only\s*$", "", text)
-    parts = re.split(r",\s*(?:or |and )?|\s+(?:or|and)\s+|\s*[|/]\s*", text)
+    last = f"{_OR}" if re.search(r"\b(?:or|and)\b", text) else f"{_OF}"
+    parts = re.split(rf",\s*(?:{last} )?|\s+{last}\s+|\s*[|/]\s*", text)
     names = [part.strip(QUOTES) for part in parts]
     if any(len(name.split()) > 4 for name in names):
         return []
@@ -149,15 +250,63 @@ def text_to_judge(question: str) -> str:
     marks = list(TEXT_MARK.finditer(question))
     if marks:
         return question[marks[-1].end() :].strip(QUOTES + "\n")
-    paragraphs = [part for part in re.split(r"\n\s*\n", question.strip()) if part.strip()]
-    if len(paragraphs) > 1:
-        return paragraphs[-1].strip(QUOTES + "\n")
-    lines = question.strip().splitlines()
-    if len(lines) > 1:
-        return lines[-1].strip(QUOTES)
-    _, colon, rest = question.rpartition(": ")
+    for parts in (re.split(r"\n[ \t]*\n", question.strip()), question.strip().splitlines()):
+        parts = [part.strip() for part in parts if part.strip()]
+        if len(parts) > 1:
+            texts = [part for part in parts if not INSTRUCTS.match(part)]
+            return (texts or parts)[-1].strip(QUOTES)
     quoted = re.findall(r"[\"“‘](.{12,}?)[\"”’]", question)
-    return quoted[-1] if quoted else rest if colon and len(rest.split()) > 2 else question
+    head, _, rest = question.partition(": ")
+    if quoted:
+        return str(quoted[-1])
+    return rest if len(rest.split()) > 2 and not re.search(r"[.!?]\s", head) else question
+
+
+YES_OR_NO = re.compile(
+    r"[^.?!\n:]{0,40}\b(?:yes or no|yes/no|ja of nee|ja/nee)\b[.:]?", re.IGNORECASE
+)
+ASKS_OF_TEXT = re.compile(
+    r"(?:^|(?<=[.!?:/] ))(?:is|are|does|do|gaat|heeft) (?:this|the|it|dit|deze|de|het)\b"
+    r"[^?.\n]{1,200}\?",
+    re.IGNORECASE | re.MULTILINE,
+)
+OF_TEXT = re.compile(
+    r"\b(?:title|text|abstract|paper|article|study|sentence|review|titel|tekst|artikel|"
+    r"samenvatting|about|over)\b",
+    re.IGNORECASE,
+)
+_NO_TOPIC = """is are does do this the it a an of to in on at or and about with for any
+    title text abstract paper article study sentence review following deal mention mentions
+    concern concerns relate related relevant talk discuss discusses answer yes no
+    dit deze de het een van over gaat heeft titel tekst artikel"""
+NO_TOPIC = frozenset(_NO_TOPIC.split())
+"""Words of a question that name no topic."""
+
+
+def judge(instructions: str, question: str) -> str | None:
+    """Yes or no, by the topic that a question names: does the text hold a keyword of it?
+
+    None where nothing of the kind is asked, or no text is there to judge.
+    """
+    prompt = f"{instructions}\n{question}"
+    wanted = YES_OR_NO.search(prompt)
+    asked = next(
+        (m[0] for m in ASKS_OF_TEXT.finditer(prompt) if wanted or OF_TEXT.search(m[0])), None
+    )
+    if asked is None:
+        return None
+    rest = YES_OR_NO.sub("\n", question.replace(asked, "\n"))
+    text = text_to_judge(rest).strip(QUOTES + "\n/")
+    if not text:
+        return None
+    topics = [word for word in re.findall(r"[^\W\d_]+", asked.lower()) if word not in NO_TOPIC]
+    found = mentioned(text, tuple(begin for word in topics for begin in stems_of(word)))
+    yes, no = ("ja", "nee") if re.match(r"(?:gaat|heeft|is d)", asked, re.I) else ("yes", "no")
+    if wanted:
+        return yes if found else no
+    if found:
+        return f"{yes.capitalize()}. It mentions: {', '.join(found)}."
+    return f"{no.capitalize()}. None of my keywords for this occurs in it."
 
 
 def choose(task: Task, nth: int = 1) -> str:
@@ -186,9 +335,26 @@ def choose(task: Task, nth: int = 1) -> str:
 
 def keywords_found(task: Task, label: str) -> list[str]:
     """The words of the text that count for the label, each once, in order."""
-    stems = _stems(label, task.about.get(label, ""))
-    found = [word for word in re.findall(r"[\w-]+", task.text.lower()) if word.startswith(stems)]
-    return list(dict.fromkeys(found))
+    return mentioned(task.text, _stems(label, task.about.get(label, "")))
+
+
+def mentioned(text: str, stems: tuple[str, ...]) -> list[str]:
+    """The words of the text that begin with one of the stems, each once.
+
+    After a stem of up to three letters at most two follow: "art" is not in "article". "sea level"
+    counts as "sea-level" where nothing else does.
+    """
+    long = tuple(stem for stem in stems if len(stem) > 3)
+    short = tuple(stem for stem in stems if len(stem) <= 3)
+    lowered = text.lower()
+    found = [
+        word
+        for word in re.findall(r"[\w-]+", lowered)
+        if word.startswith(long)
+        or any(word.startswith(stem) and len(word) <= len(stem) + 2 for stem in short)
+    ]
+    pairs = [stem for stem in stems if "-" in stem and stem.replace("-", " ") in lowered]
+    return list(dict.fromkeys(found or pairs))
 
 
 def _score(task: Task, label: str) -> tuple[int, int]:
@@ -200,12 +366,18 @@ def _score(task: Task, label: str) -> tuple[int, int]:
 def _stems(label: str, about: str) -> tuple[str, ...]:
     """Beginnings of words that count for a label: its own, listed ones, and its description's."""
     name = label.lower()
-    own = [stem(word) for word in re.findall(r"\w{3,}", name)]
-    listed = next((words for key, words in KEYWORDS.items() if stem(key) in own), "").split()
-    described = [stem(word) for word in re.findall(r"[a-zà-ÿ]{5,}", about.lower())]
     if name in FALLBACKS:
-        return ("\0",)
-    return tuple(dict.fromkeys([*own, *listed, *described])) or ("\0",)
+        return ()
+    own = [begin for word in re.findall(r"\w{3,}", name) for begin in stems_of(word)]
+    described = [stem(word) for word in re.findall(r"[a-zà-ÿ]{5,}", about.lower())]
+    return tuple(dict.fromkeys([*own, *described]))
+
+
+def stems_of(word: str) -> list[str]:
+    """Beginnings of words that count for this one: its own, and those listed for it."""
+    own = stem(DUTCH.get(word, word))
+    listed = [words for key, words in {**FIELDS, **KEYWORDS}.items() if stem(key) == own]
+    return [stem(word), *(listed[0].split() if listed else [])]
 
 
 def stem(word: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from ..call import Call, Choice, Maker, Reply, Stream, most_tokens
@@ -11,9 +10,8 @@ from . import vectors
 from .recording import Recording, Vector, asked
 from .rules import Cut
 
-BY_RULES = {"x-practice-proxy-answer": "rules"}
 BY_RECORDING = {"x-practice-proxy-answer": "recorded"}
-"""Who answered, in a header: a model, or a rule that stands in for it."""
+"""The header of an answer that a model gave; the rules mark theirs themselves."""
 
 
 class Recorded:
@@ -38,7 +36,7 @@ class Recorded:
             return _reply_of(answer)
         reply = await self._other.reply(call)
         if not self._keeps:
-            return replace(reply, headers={**reply.headers, **BY_RULES})
+            return reply
         answer = _answer_of(reply)
         self._recording.keep(body, answer)
         return _reply_of(answer)
@@ -52,7 +50,7 @@ class Recorded:
         if None in known:
             reply = await self._other.vectors(call)
             if not self._keeps:
-                return replace(reply, headers={**reply.headers, **BY_RULES})
+                return reply
             share = -(-reply.prompt_tokens // max(1, len(texts)))
             for text, numbers in zip(texts, reply.vectors, strict=True):
                 self._recording.keep_vector(text, Vector(tuple(map(float, numbers)), share))

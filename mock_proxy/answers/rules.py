@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,13 +13,10 @@ import orjson
 from ..call import Call, Choice, Piece, Reply, most_tokens
 from ..litellm import tokens, wire
 from ..litellm.wire import ProxyError
-from . import schemas, talk, tools, vectors
+from . import refusals, talk, tools, vectors
 
-MOST_ANSWERS = 128
-"""OpenAI's limit on ``n``."""
-
-MOST_TEXTS = 2048
-"""OpenAI's limit on the texts of one request."""
+MARK = {"x-practice-proxy-answer": "rules"}
+"""The header that says who made an answer: this proxy, which LiteLLM's other headers hide."""
 
 DEFAULT_DIMENSIONS = 1536
 MOST_DIMENSIONS = 4096
@@ -29,10 +26,7 @@ class Rules:
     """Fulfils ``Maker``."""
 
     async def reply(self, call: Call) -> Reply:
-        response_format = call.body.get("response_format")
-        if isinstance(response_format, dict):
-            _check_schema(response_format, call.group)
-        refuse_too_many(call)
+        refusals.of_chat(call)
         body = call.body
         n = body.get("n")
         first, varies = _which_time(call)
@@ -59,19 +53,14 @@ class Rules:
             "service_tier": "default",
             "usage": wire.usage_details(),
         }
-        return Reply(tuple(choices), call.prompt_tokens, completion, said=said)
+        return Reply(tuple(choices), call.prompt_tokens, completion, said=said, headers=MARK)
 
     async def stream(self, call: Call) -> Cut:
         return Cut(await self.reply(call))
 
     async def vectors(self, call: Call) -> Reply:
+        refusals.of_embedding(call)
         texts = tokens.texts_of(call.body["input"])
-        if len(texts) > MOST_TEXTS:
-            message = (
-                "litellm.BadRequestError: OpenAIException - Invalid 'input': array too long. "
-                f"Expected at most {MOST_TEXTS} texts, but got {len(texts)} instead."
-            )
-            raise wire.failed(400, message, call.group, "invalid_request_error", "input")
         size = _dimensions(call)
         packed = call.body.get("encoding_format") == "base64"
         made: list[Any] = []
@@ -79,7 +68,8 @@ class Rules:
             vector = vectors.embed(text, size)
             made.append(vectors.as_base64(vector) if packed else vector)
             await asyncio.sleep(0)  # others are not to wait for two thousand texts
-        return Reply((), tokens.count_inputs(call.body["input"]), 0, vectors=tuple(made))
+        prompt = tokens.count_inputs(call.body["input"])
+        return Reply((), prompt, 0, vectors=tuple(made), headers=MARK)
 
 
 class Cut:
@@ -141,7 +131,9 @@ def _choice(call: Call, conversation: talk.Conversation, stop: list[str]) -> Cho
     """One answer: the call of a tool, JSON, or text."""
     body = call.body
     if isinstance(body.get("tools"), list):
-        made = tools.call_for(conversation, body["tools"], body.get("tool_choice"))
+        # Another server was recorded as calling whatever it is offered.
+        always = not refusals.is_openais(call)
+        made = tools.call_for(conversation, body["tools"], body.get("tool_choice"), always=always)
         if made is not None:
             return Choice(None, "tool_calls", (made,))
     response_format = body.get("response_format")
@@ -161,10 +153,10 @@ def _no_schema(response_format: dict[str, Any], group: str) -> ProxyError:
     wanted = response_format.get("json_schema")
     name = wanted.get("name") if isinstance(wanted, dict) else None
     message = (
-        "litellm.BadRequestError: OpenAIException - Invalid schema for response_format "
-        f"'{name}': the practice proxy finds no value that fits it."
+        f"Invalid schema for response_format '{name}': the practice proxy finds no value that "
+        "fits it."
     )
-    return wire.failed(400, message, group, "invalid_request_error", "response_format")
+    return refusals.refusal(message, group, "response_format")
 
 
 def _which_time(call: Call) -> tuple[int, bool]:
@@ -182,38 +174,6 @@ def _which_time(call: Call) -> tuple[int, bool]:
     return call.caller.key.times_asked(hashlib.sha256(conversation).hexdigest()), True
 
 
-# --- what a provider refuses ------------------------------------------------------------------
-
-
-def refuse_too_many(call: Call) -> None:
-    n = call.body.get("n")
-    if isinstance(n, int) and n > MOST_ANSWERS:
-        message = (
-            "litellm.BadRequestError: OpenAIException - Invalid 'n': integer above maximum value. "
-            f"Expected a value <= {MOST_ANSWERS}, but got {n} instead."
-        )
-        raise wire.failed(400, message, call.group, "invalid_request_error", "n")
-
-
-def _check_schema(response_format: Mapping[str, Any], group: str) -> None:
-    """Refuse a strict schema that OpenAI refuses.
-
-    Its documentation of structured outputs demands `additionalProperties: false` and every
-    property in `required`. Not recorded: the texts are written after OpenAI's.
-    """
-    asked = response_format.get("json_schema")
-    if response_format.get("type") != "json_schema" or not isinstance(asked, Mapping):
-        return
-    problem = schemas.fault(asked.get("schema"), strict=asked.get("strict") is True)
-    if problem is not None:
-        name = asked.get("name", "")
-        message = (
-            "litellm.BadRequestError: OpenAIException - Invalid schema for response_format "
-            f"'{name}': {problem}"
-        )
-        raise wire.failed(400, message, group, "invalid_request_error", "response_format")
-
-
 def _dimensions(call: Call) -> int:
     """How many numbers a vector has: the model's, unless the request says and the model can."""
     facts = tokens.facts(call.model.target, call.model.info)
@@ -229,9 +189,6 @@ def _dimensions(call: Call) -> int:
         )
         raise wire.failed(400, message, call.group, "invalid_request_error")
     if not isinstance(wanted, int) or not 1 <= wanted <= min(size, MOST_DIMENSIONS):
-        message = (
-            "litellm.BadRequestError: OpenAIException - Invalid value for 'dimensions' = "
-            f"{wanted}. Must be between 1 and {size}."
-        )
-        raise wire.failed(400, message, call.group, "invalid_request_error", "dimensions")
+        message = f"Invalid value for 'dimensions' = {wanted}. Must be between 1 and {size}."
+        raise refusals.refusal(message, call.group, "dimensions")
     return wanted

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import labels, patterns
+from . import labels
 
 DEEPEST = 12
 """Levels of a schema that refers to itself before only what is required is filled in."""
@@ -39,6 +39,22 @@ FORMATS = {
 
 EXPLAINING = re.compile(r"reason|expla|rationale|evidence|justif|why|comment", re.IGNORECASE)
 LIKELIHOOD = re.compile(r"confiden|probab|certain|likelihood|score", re.IGNORECASE)
+LABEL = re.compile(r"label|categor|topic|class|sentiment|onderwerp", re.IGNORECASE)
+YEAR = re.compile(r"year|jaar", re.IGNORECASE)
+PLACE = re.compile(
+    r"city|place|location|country|town|region|where|stad|plaats|land$", re.IGNORECASE
+)
+PERSON = re.compile(r"name|person|author|who\b|researcher|naam|auteur", re.IGNORECASE)
+
+A_YEAR = re.compile(r"(?<!\d)(?:1[5-9]|20)\d\d(?!\d)")
+A_NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?")
+A_DATE = re.compile(r"(?<!\d)\d{4}-\d\d-\d\d(?!\d)")
+A_NAME = re.compile(r"[A-Z][\w'-]+(?: (?:(?:van|de|der|den|von) )*[A-Z][\w'-]+)*")
+PLACED = re.compile(r"\b(?:in|at|from|near|to|for|of|te|uit|naar) $", re.IGNORECASE)
+"""What stands before the name of a place."""
+
+TWICE = 2
+"""How often a schema that refers to itself may do so, where there is a way out."""
 
 
 class NoSuchValue(Exception):
@@ -56,11 +72,18 @@ class Filler:
     text: str
     root: Mapping[str, Any]
     nth: int = 1
+    chosen: str | None = None
+    """The label that the prompt's own list of labels gave."""
+    used: list[str] = field(default_factory=list)
+    """Numbers and names of the text that a value was made of: the next gets another."""
     made: list[int] = field(default_factory=lambda: [0])
     """How many values have been made, those of attempts that failed included."""
 
-    def fill(self, schema: Any, name: str = "", depth: int = 0) -> Any:
-        """A value for the schema; ``name`` is that of the property it is for."""
+    def fill(
+        self, schema: Any, name: str = "", depth: int = 0, way: tuple[str, ...] = ("#",)
+    ) -> Any:
+        """A value for the schema; ``name`` is that of the property it is for, ``way`` the
+        references that lead to it."""
         self.made[0] += 1
         if self.made[0] > MOST_VALUES:
             raise TooLarge
@@ -70,24 +93,27 @@ class Filler:
             raise NoSuchValue
         if depth > 4 * DEEPEST:
             raise NoSuchValue
-        schema = self._simple(schema)
+        schema, way = self._simple(schema, way)
         if "const" in schema:
             return schema["const"]
         if "enum" in schema:
             return self._choose(schema)
         for kind in self._kinds(schema):
             try:
-                return self._of_kind(kind, schema, name, depth)
+                return self._of_kind(kind, schema, name, depth, way)
             except NoSuchValue:
                 continue
         raise NoSuchValue
 
-    def _simple(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _simple(
+        self, schema: Mapping[str, Any], way: tuple[str, ...] = ("#",)
+    ) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         """The schema without references and without a choice: the first alternative that works."""
         for _ in range(DEEPEST):
             if "$ref" in schema:
                 rest = {key: value for key, value in schema.items() if key != "$ref"}
-                schema = merged(self._resolve(str(schema["$ref"])), rest)
+                way = (*way, str(schema["$ref"]))
+                schema = merged(self._resolve(way[-1]), rest)
             elif "allOf" in schema:
                 rest = {key: value for key, value in schema.items() if key != "allOf"}
                 for part in schema["allOf"]:
@@ -96,17 +122,20 @@ class Filler:
             elif "anyOf" in schema or "oneOf" in schema:
                 word = "anyOf" if "anyOf" in schema else "oneOf"
                 rest = {key: value for key, value in schema.items() if key != word}
-                schema = merged(rest, self._alternative(rest, schema[word]))
+                schema = merged(rest, self._alternative(schema[word], way))
             else:
-                return schema
+                return schema, way
         raise NoSuchValue
 
-    def _alternative(self, rest: Mapping[str, Any], options: Iterable[Any]) -> Mapping[str, Any]:
-        """The first alternative that is not ``null``, else the first."""
+    def _alternative(self, options: Iterable[Any], way: tuple[str, ...]) -> Mapping[str, Any]:
+        """The first alternative that is not ``null``, unless it would go on for ever."""
         usable = [option for option in options if isinstance(option, Mapping)]
         if not usable:
             raise NoSuchValue
-        return next((o for o in usable if o.get("type") != "null"), usable[0])
+        endless = [option for option in usable if _goes_round(option, way)]
+        ending = [option for option in usable if option not in endless]
+        best = [option for option in ending if option.get("type") != "null"]
+        return (best if best and not endless else ending or usable)[0]
 
     def _resolve(self, reference: str) -> Mapping[str, Any]:
         if not reference.startswith("#"):
@@ -148,22 +177,33 @@ class Filler:
                 return [kind]
         return ["string", "number", "boolean", "object", "array", "null"]
 
-    def _of_kind(self, kind: str, schema: Mapping[str, Any], name: str, depth: int) -> Any:
+    def _of_kind(
+        self, kind: str, schema: Mapping[str, Any], name: str, depth: int, way: tuple[str, ...]
+    ) -> Any:
         if kind == "object":
-            return self._object(schema, depth)
+            return self._object(schema, depth, way)
         if kind == "array":
-            return self._array(schema, name, depth)
+            return self._array(schema, name, depth, way)
         if kind == "string":
             return self._string(schema, name)
         if kind in ("number", "integer"):
             return self._number(schema, name, whole=kind == "integer")
         if kind == "boolean":
-            return bool(name) and labels.stem(name.lower()) in self.text.lower()
+            return self._is(name)
         if kind == "null":
             return None
         raise NoSuchValue
 
-    def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    def _is(self, name: str) -> bool:
+        """Whether the text is about any part of the name: ``is_health``, ``aboutClimate``."""
+        parts = re.findall(r"[A-Z]?[a-zà-ÿ]{3,}", name)
+        topics = [part.lower() for part in parts if part.lower() not in labels.NO_TOPIC]
+        stems = [begin for topic in topics for begin in labels.stems_of(topic)]
+        return bool(labels.mentioned(self.text, tuple(stems)))
+
+    def _object(
+        self, schema: Mapping[str, Any], depth: int, way: tuple[str, ...]
+    ) -> dict[str, Any]:
         known = schema.get("properties") or {}
         required = list(schema.get("required") or [])
         value = {}
@@ -171,8 +211,10 @@ class Filler:
             if name not in required and depth >= DEEPEST:
                 continue
             part = known.get(name, self._schema_of_others(schema, name))
+            if name not in required and _goes_round(part, way):
+                continue
             try:
-                value[name] = self.fill(part, name, depth + 1)
+                value[name] = self.fill(part, name, depth + 1, way)
             except NoSuchValue:
                 if name in required:
                     raise
@@ -180,7 +222,7 @@ class Filler:
         while len(value) < within(MOST_VALUES, schema.get("minProperties")):
             more += 1
             name = f"more{more}"
-            value[name] = self.fill(self._schema_of_others(schema, name), name, depth + 1)
+            value[name] = self.fill(self._schema_of_others(schema, name), name, depth + 1, way)
         most = schema.get("maxProperties")
         for name in [name for name in value if name not in required][::-1]:
             if most is not None and len(value) > most:
@@ -193,27 +235,35 @@ class Filler:
                 return part
         return schema.get("additionalProperties", True)
 
-    def _array(self, schema: Mapping[str, Any], name: str, depth: int) -> list[Any]:
+    def _array(
+        self, schema: Mapping[str, Any], name: str, depth: int, way: tuple[str, ...]
+    ) -> list[Any]:
         first = list(schema.get("prefixItems") or [])
         each = schema.get("items", True)
         least = within(MOST_VALUES, schema.get("minItems"))
         most = schema.get("maxItems")
-        wanted = max(least, len(first), 0 if depth >= DEEPEST or each is False else 1)
+        none = depth >= DEEPEST or each is False or _goes_round(each, way)
+        wanted = max(least, len(first), 0 if none else 1)
         wanted = wanted if most is None else min(wanted, int(most))
         values: list[Any] = []
+        if not first and _is_free_text(each):
+            words = self._words_for(name)[: max(least, 3)]
+            values = [word for word in words if is_valid(word, each)]
+            values = values if most is None else values[: int(most)]
+            wanted = max(0, wanted - len(values))
         for index in range(wanted):
             part = first[index] if index < len(first) else each
             if schema.get("uniqueItems"):
                 values.append(self._another(part, name, depth, values))
             else:
-                values.append(self.fill(part, name, depth + 1))
+                values.append(self.fill(part, name, depth + 1, way))
         return values
 
     def _another(self, schema: Any, name: str, depth: int, taken: list[Any]) -> Any:
         """A value that is not yet among those taken."""
         shared = {word: self.root[word] for word in ("$defs", "definitions") if word in self.root}
         candidates = [self.fill(schema, name, depth + 1)]
-        simple = self._simple(schema) if isinstance(schema, Mapping) else {}
+        simple = self._simple(schema)[0] if isinstance(schema, Mapping) else {}
         candidates += simple.get("enum", [])
         kinds = self._kinds(simple)
         if "enum" not in simple and "integer" in kinds + ["integer"] * ("number" in kinds):
@@ -222,17 +272,15 @@ class Filler:
             candidates += [f"{candidates[0][:40]} {n}" for n in range(2, len(taken) + 3)]
         for candidate in candidates:
             if candidate not in taken and is_valid(candidate, {**shared, **simple}):
-                return candidate
+                return str(candidate)
         raise NoSuchValue
 
     def _string(self, schema: Mapping[str, Any], name: str) -> str:
         if schema.get("format") in FORMATS:
-            return FORMATS[schema["format"]]
+            dated = A_DATE.search(self.text) if schema["format"] == "date" else None
+            return dated[0] if dated else FORMATS[schema["format"]]
         if "pattern" in schema:
-            made = patterns.example(str(schema["pattern"]))
-            if made is None:
-                raise NoSuchValue
-            return made + "x" * (within(MOST_CHARACTERS, schema.get("minLength")) - len(made))
+            return self._matching(schema)
         text = self._text_for(name)
         least, most = within(MOST_CHARACTERS, schema.get("minLength")), schema.get("maxLength")
         if len(text) < least:
@@ -240,8 +288,22 @@ class Filler:
             text = text[:least]
         return text if most is None else text[: int(most)]
 
+    def _matching(self, schema: Mapping[str, Any]) -> str:
+        """A word, number or date that fits the pattern: of the text, the pattern, or a format."""
+        pattern = str(schema["pattern"])
+        words = re.findall(r"[^\W\d_]{1,20}", f"{self.text[:1000]} {pattern}")[:60]
+        numbers = re.findall(r"\d{1,20}", f"{self.text[:1000]} 1 12 123 2026")
+        candidates = [*numbers, *words, *map(str.lower, words), *(w[:2].upper() for w in words)]
+        candidates += [*A_DATE.findall(self.text), *FORMATS.values(), "10.1000/182", "NL", "A-1"]
+        for candidate in dict.fromkeys(candidates):
+            if re.search(pattern, candidate) and is_valid(candidate, schema):
+                return str(candidate)
+        raise NoSuchValue
+
     def _text_for(self, name: str) -> str:
         """A text for a property of this name."""
+        if self.chosen is not None and LABEL.search(name):
+            return self.chosen
         if name:
             said = re.search(
                 rf"\b{re.escape(name)}\b(?:\s*[:=]\s*|\s+(?:is|was|of)\s+)[\"“']?([^\n\"”',.;?!]+)",
@@ -255,11 +317,34 @@ class Filler:
             return f"The text says: {', '.join(words[:3])}." if words else "The text is short."
         if re.search(r"summary|gist", name, re.IGNORECASE):
             return re.split(r"(?<=[.!?])\s+", self.text.strip(), maxsplit=1)[0]
-        if re.search(r"city|place|location|country|name|person|author|where|who", name, re.I):
-            names = re.findall(r"(?<=[a-z,] )(?:[A-Z]\w+)(?: [A-Z]\w+)*", self.text)
+        for pattern, found in ((YEAR, A_YEAR), (re.compile(r"date|datum", re.I), A_DATE)):
+            if pattern.search(name) and (match := found.search(self.text)):
+                return str(match[0])
+        if PLACE.search(name) or PERSON.search(name):
+            names = self._names(places=bool(PLACE.search(name)))
             if names:
-                return str(names[-1])
+                return names[0]
         return self.text.strip()[:200] or "practice proxy"
+
+    def _names(self, *, places: bool) -> list[str]:
+        """Names in the text, the likeliest first: places stand after "in", people do not."""
+        found = list(A_NAME.finditer(self.text))
+        begins = [m for m in found if re.search(r"(?:^|[.!?:] )[\"“]?$", self.text[: m.start()])]
+        placed = [m for m in found if PLACED.search(self.text[max(0, m.start() - 6) : m.start()])]
+        if places:
+            rest = [m for m in found if m not in placed and m not in begins]
+            return [m[0] for m in placed[::-1] + rest[::-1]]
+        people = [m for m in found if m not in placed]
+        people.sort(key=lambda m: (" " not in m[0], m in begins))
+        return [m[0] for m in people or placed]
+
+    def _words_for(self, name: str) -> list[str]:
+        """Different words of the text, for a list; names, where the list is of those."""
+        if PLACE.search(name) or PERSON.search(name):
+            return list(dict.fromkeys(self._names(places=bool(PLACE.search(name)))))
+        words = re.findall(r"[^\W\d_]{4,}", self.text.lower())
+        common = ("with", "from", "that", "this", "their", "into", "voor", "niet", "over")
+        return list(dict.fromkeys(word for word in words if word not in common))
 
     def _number(self, schema: Mapping[str, Any], name: str, *, whole: bool) -> float | int:
         low, high = _bounds(schema, whole=whole)
@@ -280,10 +365,28 @@ class Filler:
     def _number_for(self, name: str) -> float:
         if LIKELIHOOD.search(name):
             return 0.75
-        found = re.findall(r"-?\d+(?:\.\d+)?", self.text)
-        if name and found:
-            return float(found[0])
+        years = A_YEAR.findall(self.text)
+        if YEAR.search(name) and years:
+            return float(years[0])
+        found = [number for number in A_NUMBER.findall(self.text) if number not in years]
+        left = [number for number in found if number not in self.used] or found
+        if name and left:
+            self.used.append(left[0])
+            return float(left[0].replace(",", ""))
         return 1.0 if re.search(r"count|number|how_many", name, re.IGNORECASE) else 0.0
+
+
+def _goes_round(schema: Any, way: tuple[str, ...]) -> bool:
+    """Whether the schema refers to what led to it often enough."""
+    return isinstance(schema, Mapping) and way.count(str(schema.get("$ref"))) >= TWICE
+
+
+def _is_free_text(schema: Any) -> bool:
+    return (
+        isinstance(schema, Mapping)
+        and schema.get("type") == "string"
+        and not (schema.keys() & {"enum", "const", "pattern", "format", "minLength"})
+    )
 
 
 def within(limit: int, least: Any) -> int:
@@ -385,29 +488,56 @@ def _not_strict(schema: Any, context: tuple[str, ...]) -> str | None:
     return next(filter(None, found), None)
 
 
-def answer(schema: Any, text: str, nth: int = 1) -> str | None:
+def answer(schema: Any, text: str, nth: int = 1, chosen: str | None = None) -> str | None:
     """JSON that fits the schema, as text; None where no rule makes it."""
     root = schema if isinstance(schema, Mapping) else {}
     try:
-        value = Filler(text, root, nth).fill(schema)
-    except (NoSuchValue, TooLarge, TypeError, ValueError, KeyError, OverflowError, RecursionError):
+        value = Filler(text, root, nth, chosen).fill(schema)
+    except (
+        NoSuchValue,
+        TooLarge,
+        TypeError,
+        ValueError,
+        KeyError,
+        OverflowError,
+        RecursionError,
+        re.error,
+    ):
         return None
     return json.dumps(value, ensure_ascii=False) if is_valid(value, schema) else None
 
 
-def free_answer(prompt: str, text: str, chosen: str | None) -> str:
-    """JSON without a schema: the fields that the prompt names, or one field."""
+FIELDS = re.compile(
+    r"\b(?:extract|give(?: me)?|return|list|find"
+    r"|JSON with(?! one)(?: the)?(?: fields?| keys?)?|with(?: the)? (?:fields?|keys?)|fields?|keys?"
+    r"|geef|haal|velden)\b:? (?!(?:me )?JSON\b)(?P<names>[^.:;\n{]{2,120}?)"
+    r"(?=\s+(?:as|in|als|from|of|uit|with)\b|[.:;\n]|$)",
+    re.IGNORECASE,
+)
+"""Fields named in words: "Extract the year and the city as JSON"."""
+
+
+def free_answer(prompt: str, text: str, chosen: str | None) -> str | None:
+    """JSON without a schema: the fields that the prompt names, or the label; else None."""
     named = re.findall(r"[\"“']([\w-]{1,40})[\"”']\s*:", prompt)
-    filler = Filler(text, {})
+    for match in FIELDS.finditer(prompt):
+        if named:
+            break
+        parts = re.split(r",\s*(?:and |en )?|\s+(?:and|en)\s+", match["names"])
+        parts = [re.sub(r"^(?:the|a|an|its|de|het|een)\s+", "", part.strip()) for part in parts]
+        parts = [part.strip("\"'“”` ").replace(" ", "_") for part in parts]
+        if all(re.fullmatch(r"[^\W\d]\w{0,30}", part) and part != "JSON" for part in parts):
+            named = parts
+    text = re.sub(r"\s*\b(?:as|in|als) JSON\b\.?", "", text, flags=re.IGNORECASE)
+    filler = Filler(text, {}, chosen=chosen)
     value: dict[str, Any] = {}
     for name in dict.fromkeys(named):
-        is_label = re.search(r"label|categor|topic|class|sentiment", name, re.IGNORECASE)
-        if is_label and chosen is not None:
-            value[name] = chosen
-        elif LIKELIHOOD.search(name):
+        if LIKELIHOOD.search(name):
             value[name] = 0.75
+        elif YEAR.search(name) or re.search(r"^n$|number|count|participants|aantal", name, re.I):
+            value[name] = filler._number({"type": "integer"}, name, whole=True)
         else:
             value[name] = filler._text_for(name)
-    if not value:
-        value = {"label": chosen} if chosen is not None else {"answer": text.strip()[:200]}
-    return json.dumps(value, ensure_ascii=False)
+    if not value and chosen is None:
+        return None
+    return json.dumps(value or {"label": chosen}, ensure_ascii=False)

@@ -7,17 +7,19 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..litellm import tokens
 from . import labels, schemas, talk
 
 
 def call_for(
-    conversation: talk.Conversation, tools: Sequence[Any], choice: Any
+    conversation: talk.Conversation, tools: Sequence[Any], choice: Any, *, always: bool = False
 ) -> dict[str, Any] | None:
     """The call of a tool that answers the conversation, as ``tool_calls`` holds it.
 
-    None where ``tool_choice`` says none, and after a tool has answered. Of several tools the
-    one whose name and description share most words with the question is called. The arguments
-    fit the tool's schema, filled from the question.
+    None where ``tool_choice`` says none, after a tool has answered, and where no tool shares a
+    word with the question, unless one is required. Of several tools the one whose name,
+    description and parameters share most words is called. The arguments fit the tool's schema,
+    filled from the question.
     """
     functions = [
         tool["function"]
@@ -28,7 +30,10 @@ def call_for(
     ]
     if not functions or choice == "none" or _is_answered(conversation):
         return None
-    function = _wanted(functions, choice, conversation.question)
+    must = always or choice == "required" or isinstance(choice, Mapping)
+    function = _wanted(functions, choice, conversation.question, must=must)
+    if function is None:
+        return None
     arguments = schemas.answer(
         function.get("parameters") or {"type": "object"}, conversation.question, conversation.nth
     )
@@ -44,18 +49,29 @@ def _is_answered(conversation: talk.Conversation) -> bool:
     return bool(conversation.turns) and conversation.turns[-1][0] in ("tool", "function")
 
 
-def _wanted(functions: list[Any], choice: Any, question: str) -> Any:
+def _wanted(functions: list[Any], choice: Any, question: str, *, must: bool) -> Any:
     if isinstance(choice, Mapping):
         name = (choice.get("function") or {}).get("name")
         functions = [f for f in functions if f["name"] == name] or functions
     asked = _stems(question)
+    if talk.SUM.search(question):
+        asked |= {"add", "calculat", "comput", "sum", "number"}
 
     def shared(function: Mapping[str, Any]) -> int:
-        return len(asked & _stems(f"{function['name']} {function.get('description') or ''}"))
+        parameters = function.get("parameters")
+        names = parameters.get("properties") if isinstance(parameters, Mapping) else None
+        words = [function["name"], str(function.get("description") or "")]
+        return len(asked & _stems(" ".join([*words, *map(str, names or ())])))
 
-    return max(functions, key=shared)
+    best = max(functions, key=shared)
+    return best if must or shared(best) else None
+
+
+COMMON = (
+    tokens.ENGLISH | tokens.OTHER | {"what", "who", "how", "get", "can", "from", "about", "tool"}
+)
 
 
 def _stems(text: str) -> set[str]:
     words = re.findall(r"[^\W\d_]{3,}", text.lower().replace("_", " "))
-    return {labels.stem(word) for word in words}
+    return {labels.stem(word) for word in words if word not in COMMON}

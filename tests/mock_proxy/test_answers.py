@@ -146,10 +146,9 @@ def test_small_wishes_are_granted(question, said):
     assert answer(question) == said
 
 
-def test_the_rest_is_repeated_by_a_plain_practice_proxy():
+def test_what_no_rule_covers_is_said_plainly():
     said = answer("What is the capital of France?", "You are a geographer.")
     assert "practice proxy, not a language model" in said
-    assert "“You are a geographer.”" in said
     assert "“What is the capital of France?”" in said
 
 

@@ -56,8 +56,8 @@ def test_json_may_be_cut_off_like_any_answer(client):
 
 
 def test_any_json_is_an_object(client):
-    said = client.answer("What is a proxy?", response_format={"type": "json_object"})
-    assert json.loads(said) == {"answer": "What is a proxy?"}
+    said = client.answer("What is JSON?", response_format={"type": "json_object"})
+    assert "no rule for “What is JSON?”" in json.loads(said)["answer"]
 
 
 def test_any_json_has_the_fields_that_the_prompt_names(client):
