@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lesson_runner.verify import EnvironmentFor
 
-PRACTICE_MODEL = "gpt-4o-mini"
-"""The model of the practice proxy that a page asks when it names none."""
+PRACTICE_MODEL = "qwen2.5-coder-1.5b-instruct"
+"""The model of the practice proxy whose answers are recorded."""
 
 PROGRAM = Path(__file__).with_name("practice_process.py")
 

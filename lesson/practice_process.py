@@ -3,7 +3,8 @@
 It prints its address on a line, and requests wait there until it answers. Each line of its standard
 input is a key with its alias, as JSON. When it is ready it prints `ready`, answers after the line
 `go`, and from then on acknowledges each key with an empty line: a key is known before anybody can
-use it. It ends with its standard input: also when the runner is killed.
+use it. Models that have a recording answer nothing else: what a page shows of them is what they
+answered. It ends with its standard input: also when the runner is killed.
 """
 
 import json
@@ -41,7 +42,7 @@ def main(preferred_port: int) -> None:
     say("ready")
     while (line := read()) != "go":
         know(line)
-    with running(config, keys=keys, listener=listener):
+    with running(config, keys=keys, listener=listener, only_recorded=True):
         while True:
             know(read())
             say("")

@@ -6,7 +6,8 @@ from typing import Any
 
 from ..call import Call, Choice, Maker, Reply, Stream, most_tokens
 from ..litellm import tokens, wire
-from . import vectors
+from ..litellm.wire import ProxyError
+from . import refusals, vectors
 from .recording import Recording, Vector, asked
 from .rules import Cut
 
@@ -14,17 +15,35 @@ BY_RECORDING = {"x-practice-proxy-answer": "recorded"}
 """The header of an answer that a model gave; the rules mark theirs themselves."""
 
 
+class NotRecorded:
+    """Fulfils ``Maker``, and answers nothing: for pages that show what a model answered."""
+
+    async def reply(self, call: Call) -> Reply:
+        raise ProxyError(
+            404,
+            f"No answer of {call.model.name} to this request is recorded. `lesson record` asks the "
+            "model; a page that wants an answer by the rules asks another model.",
+            "not_found_error",
+        )
+
+    async def stream(self, call: Call) -> Stream:
+        return Cut(await self.reply(call))
+
+    vectors = reply
+
+
 class Recorded:
     """Fulfils ``Maker``: the recorded answer to a request, or else another maker's.
 
-    With ``keeps``, what the other maker answers is kept in the recording: the other is a server
-    then, and this is how a recording is made.
+    What a provider would refuse is refused first. With ``keeps``, what the other maker answers is
+    kept in the recording: the other is a server then, and this is how a recording is made.
     """
 
     def __init__(self, recording: Recording, other: Maker, *, keeps: bool = False) -> None:
         self._recording, self._other, self._keeps = recording, other, keeps
 
     async def reply(self, call: Call) -> Reply:
+        refusals.of_chat(call)
         body = _chat_of(call)
         nth = _which(call, body)
         answer = self._recording.answer(body, nth)
@@ -45,6 +64,7 @@ class Recorded:
         return Cut(await self.reply(call))
 
     async def vectors(self, call: Call) -> Reply:
+        refusals.of_embedding(call)
         texts = tokens.texts_of(call.body["input"])
         known = [self._recording.vector(text) for text in texts]
         if None in known:

@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute, Route
 
 from ..answers import recording
 from ..answers.canned import Canned
-from ..answers.recorded import Recorded
+from ..answers.recorded import NotRecorded, Recorded
 from ..answers.recording import Recording
 from ..answers.rules import Rules
 from ..call import Caller, Maker, Proxy
@@ -48,12 +48,15 @@ def create_app(
     classroom: Classroom | None = None,
     relay: Relay | None = None,
     kept: Mapping[str, Recording] | None = None,
+    *,
+    only_recorded: bool = False,
 ) -> Starlette:
     """The application; requests change nothing but ``keys``, and ``classroom`` if there is one.
 
     ``relay`` has the answers made elsewhere; those of the models named in ``kept`` are kept there.
+    With ``only_recorded``, models that have a recording answer nothing else.
     """
-    proxy = Proxy(config, keys, makers(relay, kept or {}))
+    proxy = Proxy(config, keys, makers(relay, kept or {}, only_recorded=only_recorded))
     routes = [*_routes(proxy), *HEALTH, *swagger.routes()]
     app = Starlette(routes=routes, exception_handlers=ERRORS)
     app.add_middleware(
@@ -71,14 +74,16 @@ def create_app(
     return app
 
 
-def makers(relay: Relay | None, kept: Mapping[str, Recording]) -> Callable[[Model], Maker]:
+def makers(
+    relay: Relay | None, kept: Mapping[str, Recording], *, only_recorded: bool = False
+) -> Callable[[Model], Maker]:
     """Who answers for which model: the one place that knows all makers."""
     canned, rules = Canned(), Rules()
     relayed = rules if relay is None else relay.or_else(rules)
 
     @cache
     def recorded(path: Path) -> Maker:
-        return Recorded(recording.read(path), rules)
+        return Recorded(recording.read(path), NotRecorded() if only_recorded else rules)
 
     def maker_for(model: Model) -> Maker:
         if model.is_canned:

@@ -75,11 +75,13 @@ def running(
     keys: store.KeyStore | None = None,
     listener: socket.socket | None = None,
     kept: Mapping[str, Recording] | None = None,
+    only_recorded: bool = False,
 ) -> Iterator[RunningProxy]:
     """A proxy in a thread of this process; port 0 takes a free one.
 
     ``relay`` has answers made elsewhere; the proxy closes it. Those of the models named in ``kept``
-    are kept in these recordings. ``keys`` and ``listener`` are for
+    are kept in these recordings. With ``only_recorded``, a request of which a model's recording
+    holds no answer is a 404 and not left to the rules. ``keys`` and ``listener`` are for
     those who made them before; the listener is closed in the end.
 
     Without a configuration it serves the lesson's own, and reads no key of the environment.
@@ -87,7 +89,16 @@ def running(
     config = config or practice()
     keys = key_store(config, host) if keys is None else keys
     with listener or listen(host, port) as listener:
-        server = _Server(_settings(config, keys, classroom=classroom, relay=relay, kept=kept))
+        server = _Server(
+            _settings(
+                config,
+                keys,
+                classroom=classroom,
+                relay=relay,
+                kept=kept,
+                only_recorded=only_recorded,
+            )
+        )
         server.relay = relay
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
@@ -282,8 +293,10 @@ def _settings(
     classroom: bool,
     relay: Relay | None,
     kept: Mapping[str, Recording] | None = None,
+    only_recorded: bool = False,
 ) -> uvicorn.Config:
-    app = create_app(config, keys, Classroom(keys) if classroom else None, relay, kept)
+    board = Classroom(keys) if classroom else None
+    app = create_app(config, keys, board, relay, kept, only_recorded=only_recorded)
 
     async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
         # Starlette answers NoMapping with a 500, outside of all middleware, as LiteLLM's does,

@@ -1,0 +1,120 @@
+# Label titles with a codebook, and keep a log of each answer.
+#
+# The episode "Structured output" builds the first half of this file, "Classify a dataset" the
+# second. Source llm.R first.
+
+library(jsonlite)
+
+topics <- c("health", "climate", "energy", "education", "equality", "none")
+
+# A model that thinks first refuses a temperature: give it list(reasoning_effort = "low") instead.
+default_settings <- list(temperature = 0)
+
+# The text of a prompt, in which {title} marks the place of the title.
+read_prompt <- function(path = "files/prompts/label-title.txt") {
+  lines <- readLines(path, encoding = "UTF-8")
+  paste0(lines, "\n", collapse = "")
+}
+
+# A response_format: the answer is an object with one field, a label from the list.
+label_format <- function(labels) {
+  schema <- list(
+    type = "object",
+    properties = list(label = list(type = "string", enum = as.list(labels))),
+    required = list("label"),
+    additionalProperties = FALSE
+  )
+  list(
+    type = "json_schema",
+    json_schema = list(name = "title_label", strict = TRUE, schema = schema)
+  )
+}
+
+# The label in a reply. A reply without a usable one is an error of class "no_label".
+read_label <- function(reply, labels) {
+  reason <- reply$choices[[1]]$finish_reason
+  if (reason != "stop") no_label("finish_reason is ", reason)
+  text <- text_of(reply)
+  answer <- tryCatch(fromJSON(text), error = function(problem) NULL)
+  if (!is.list(answer) || is.null(answer$label)) {
+    no_label("not an object with a label: ", text)
+  }
+  if (!answer$label %in% labels) no_label("not on the list: ", answer$label)
+  answer$label
+}
+
+no_label <- function(...) {
+  stop(errorCondition(paste0(...), class = "no_label"))
+}
+
+# Ask for the label of one title, and return a record of the question and the answer.
+#
+# row is a row of a data frame with the columns id and title. The record is a list.
+label_title <- function(row, prompt, labels = topics,
+                        model = default_model,
+                        settings = default_settings) {
+  content <- sub("{title}", row$title, prompt, fixed = TRUE)
+  messages <- list(list(role = "user", content = content))
+  arguments <- list(messages, model, response_format = label_format(labels))
+  reply <- do.call(chat, c(arguments, settings))
+  list(
+    id = row$id,
+    title = row$title,
+    label = read_label(reply, labels),
+    labels = labels,
+    prompt_sha256 = fingerprint(prompt),
+    model = reply$model,
+    settings = settings,
+    reply = text_of(reply),
+    prompt_tokens = reply$usage$prompt_tokens,
+    completion_tokens = reply$usage$completion_tokens,
+    cost = reply$cost,
+    time = format(Sys.time(), "%Y-%m-%dT%H:%M:%S+00:00", tz = "UTC")
+  )
+}
+
+# The SHA-256 of a text: 64 characters that change with every change of the text.
+fingerprint <- function(text) {
+  as.character(openssl::sha256(text))
+}
+
+# Append a record to a log, one JSON object on a line.
+append_line <- function(path, record) {
+  line <- toJSON(record, auto_unbox = TRUE, digits = NA, na = "null")
+  cat(line, "\n", file = path, append = TRUE, sep = "")
+}
+
+# The ids in a log; none if there is no file yet.
+ids_in <- function(path) {
+  if (!file.exists(path)) return(character())
+  stream_in(file(path), verbose = FALSE)$id
+}
+
+# Label the titles that are in neither file yet, each with one line in one of them.
+#
+# A title that the proxy or its provider refuses (400), and a reply without a label, go to the
+# failures, and the run goes on. Three refusals in a row stop it, because then it is not the
+# titles; every other error stops it at once. Call it again to resume.
+run <- function(titles, prompt, log = "labels.jsonl",
+                failures = "failures.jsonl", ...) {
+  done <- c(ids_in(log), ids_in(failures))
+  refused <- 0
+  note <- function(row, problem) {
+    append_line(failures, list(id = row$id, problem = conditionMessage(problem)))
+  }
+  todo <- titles[!titles$id %in% done, ]
+  for (row in split(todo, seq_len(nrow(todo)))) {
+    tryCatch(
+      {
+        append_line(log, label_title(row, prompt, ...))
+        refused <- 0
+      },
+      httr2_http_400 = function(problem) {
+        refused <<- refused + 1
+        if (refused == 3) stop(problem)
+        note(row, problem)
+      },
+      no_label = function(problem) note(row, problem)
+    )
+  }
+}

@@ -1,0 +1,115 @@
+"""Label titles with a codebook, and keep a log of each answer.
+
+The episode "Structured output" builds the first half of this file, "Classify a dataset" the second.
+"""
+
+import hashlib
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+
+import requests
+from files.llm import MODEL, chat, text_of
+from tqdm import tqdm
+
+TOPICS = ["health", "climate", "energy", "education", "equality", "none"]
+
+# A model that thinks first refuses a temperature: give it {"reasoning_effort": "low"} instead.
+SETTINGS = {"temperature": 0}
+
+
+def read_prompt(path="files/prompts/label-title.txt"):
+    """The text of a prompt, in which {title} marks the place of the title."""
+    return Path(path).read_text(encoding="utf-8")
+
+
+def label_format(labels):
+    """A response_format: the answer is an object with one field, a label from the list."""
+    schema = {
+        "type": "object",
+        "properties": {"label": {"type": "string", "enum": labels}},
+        "required": ["label"],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "title_label", "strict": True, "schema": schema},
+    }
+
+
+def read_label(reply, labels):
+    """The label in a reply. A reply without a usable one raises ValueError, which says why."""
+    if reply["choices"][0]["finish_reason"] != "stop":
+        raise ValueError(f"finish_reason is {reply['choices'][0]['finish_reason']}")
+    text = text_of(reply)
+    try:
+        label = json.loads(text)["label"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"not an object with a label: {text}") from None
+    if label not in labels:
+        raise ValueError(f"not on the list: {label}")
+    return label
+
+
+def label_title(row, prompt, labels=TOPICS, model=MODEL, settings=SETTINGS):
+    """Ask for the label of one title, and return a record of the question and the answer.
+
+    row has the fields id and title. The record is a dictionary, ready for the log.
+    """
+    message = {"role": "user", "content": prompt.replace("{title}", row["title"])}
+    reply = chat([message], model=model, response_format=label_format(labels), **settings)
+    return {
+        "id": row["id"],
+        "title": row["title"],
+        "label": read_label(reply, labels),
+        "labels": labels,
+        "prompt_sha256": fingerprint(prompt),
+        "model": reply["model"],
+        "settings": settings,
+        "reply": text_of(reply),
+        "prompt_tokens": reply["usage"]["prompt_tokens"],
+        "completion_tokens": reply["usage"]["completion_tokens"],
+        "cost": reply["cost"],
+        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def fingerprint(text):
+    """The SHA-256 of a text: 64 characters that change with every change of the text."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def append_line(path, record):
+    """Append a record to a log, one JSON object on a line, and close the file."""
+    with open(path, "a", encoding="utf-8") as log:
+        log.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def read_log(path):
+    """The records of a log; an empty list if there is no file yet."""
+    if not Path(path).exists():
+        return []
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def run(titles, prompt, log="labels.jsonl", failures="failures.jsonl", **options):
+    """Label the titles that are in neither file yet, each with one line in one of them.
+
+    A title that the proxy or its provider refuses (400), and a reply without a label, go to the
+    failures, and the run goes on. Three refusals in a row stop it, because then it is not the
+    titles; every other error stops it at once. Call it again to resume.
+    """
+    done = {record["id"] for record in read_log(log) + read_log(failures)}
+    refused = 0
+    for row in tqdm([row for row in titles if row["id"] not in done]):
+        try:
+            append_line(log, label_title(row, prompt, **options))
+            refused = 0
+        except requests.HTTPError as error:
+            refused += 1
+            if error.response.status_code != 400 or refused == 3:
+                raise
+            append_line(failures, {"id": row["id"], "problem": str(error)})
+        except ValueError as error:
+            append_line(failures, {"id": row["id"], "problem": str(error)})
