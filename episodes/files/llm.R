@@ -46,6 +46,9 @@ chat <- function(messages, model = default_model, ...) {
     req_url_path_append("chat", "completions") |>
     req_body_json(list(model = model, messages = messages, ...)) |>
     req_perform()
+  if (identical(resp_header(response, "x-practice-proxy-answer"), "rules")) {
+    warning("No model answered: the practice proxy did, by its rules.", call. = FALSE)
+  }
   reply <- resp_body_json(response)
   # No header, and in some versions of LiteLLM 0.0, means that the price is not known.
   cost <- as.numeric(resp_header(response, "x-litellm-response-cost"))

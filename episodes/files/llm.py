@@ -6,6 +6,7 @@ come from the environment variables LITELLM_BASE_URL, LITELLM_API_KEY and LITELL
 """
 
 import os
+import warnings
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -43,6 +44,8 @@ def chat(messages, model=MODEL, **settings):
     if not response.ok:
         problem = f"{response.status_code}: {message_of(response)}"
         raise requests.HTTPError(problem, response=response)
+    if response.headers.get("x-practice-proxy-answer") == "rules":
+        warnings.warn("No model answered: the practice proxy did, by its rules.", stacklevel=2)
     reply = response.json()
     # No header, and in some versions of LiteLLM 0.0, means that the price is not known.
     cost = float(response.headers.get("x-litellm-response-cost", 0))

@@ -23,13 +23,15 @@ def test_models_are_listed_in_the_files_order(client):
     answer = client.get("/models").json()
     assert answer["object"] == "list"
     assert [model["id"] for model in answer["data"]] == [
+        "qwen2.5-coder-1.5b-instruct",
+        "all-minilm-l6-v2",
         "gpt-4",
         "gpt-4.1",
         "gpt-4o-mini",
         "Llama-3.3-70B-Instruct",
         "text-embedding-ada-002",
     ]
-    assert answer["data"][0] == GPT_4
+    assert answer["data"][2] == GPT_4
 
 
 def test_model_that_the_price_table_lacks_is_listed_plainly(client):
@@ -74,7 +76,7 @@ def test_key_may_name_models_by_a_pattern(proxy, client):
 
 def test_metadata_is_added_on_request(client):
     listed = client.get("/models", params={"include_metadata": "true"}).json()["data"]
-    assert listed[0] == {**GPT_4, "metadata": {"fallbacks": []}}
+    assert listed[2] == {**GPT_4, "metadata": {"fallbacks": []}}
 
 
 def test_info_names_prices_and_no_secrets(client):

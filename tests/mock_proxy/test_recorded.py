@@ -117,6 +117,29 @@ def test_recorded_texts_have_their_vectors(served: Client, recorded: Recording) 
     assert answered_by(vectors("Wind", "Rain")) == "rules"
 
 
+def test_what_a_provider_refuses_is_refused_before_the_recording_is_asked(served: Client) -> None:
+    response = served.ask("What is 2 + 3?", model=MODEL, temperature=3)
+    assert response.status_code == 400
+    assert "temperature" in response.json()["error"]["message"]
+
+
+def test_where_only_recorded_answers_count_any_other_request_is_not_found(
+    tmp_path: Path, recorded: Recording
+) -> None:
+    recorded.write(tmp_path / "answers.jsonl")
+    config = configured(tmp_path, recording="answers.jsonl")
+    with running(config, only_recorded=True) as proxy:
+        client = Client(proxy.url, proxy.new_key())
+        assert client.answer("What is 2 + 3?", model=MODEL) == "2 + 3 = 5"
+        missing = client.ask("What is 2 + 4?", model=MODEL)
+        streamed = client.ask("What is 2 + 4?", model=MODEL, stream=True)
+        unknown = client.post("/embeddings", json={"model": VECTORS, "input": ["Rain"]})
+        known = client.post("/embeddings", json={"model": VECTORS, "input": ["Heat"]})
+    assert [missing.status_code, streamed.status_code, unknown.status_code] == [404, 404, 404]
+    assert "`lesson record` asks the model" in missing.json()["error"]["message"]
+    assert known.status_code == 200
+
+
 def test_what_is_recorded_is_not_asked_again(
     tmp_path: Path, other: RunningProxy, recorded: Recording
 ) -> None:
