@@ -1,0 +1,280 @@
+"""The modules that learners build and import, in Python and R, against a misbehaving proxy."""
+
+import csv
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import requests
+
+EPISODES = Path(__file__).resolve().parents[1] / "episodes"
+
+PRICE = "x-litellm-response-cost"
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Answers by what the last message says; `asked` holds all that came."""
+
+    protocol_version = "HTTP/1.1"
+    asked: list[dict[str, Any]]
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.asked.append(body)
+        text = body["messages"][-1]["content"]
+        earlier = sum(other["messages"] == body["messages"] for other in self.asked) - 1
+        if "refused" in text:
+            self.answer(400, {"error": {"message": "content_filter", "code": "400"}})
+        elif "who are you" in text:
+            self.answer(401, {"error": {"message": "Authentication Error", "code": "401"}})
+        elif "busy" in text and earlier < 2:
+            self.answer(429, {"error": {"message": "busy", "code": "429"}}, {"retry-after": "0"})
+        elif "gateway" in text:
+            self.answer(403, "<html>Forbidden</html>")
+        else:
+            self.answer(
+                200,
+                reply(self.content(text), "length" if "long" in text else "stop"),
+                self.price(text),
+            )
+
+    @staticmethod
+    def content(text: str) -> str:
+        fences = {"fence": '```json\n{"label": "health"}\n```', "list": '{"label": "sports"}'}
+        return next((c for word, c in fences.items() if word in text), '{"label": "health"}')
+
+    @staticmethod
+    def price(text: str) -> dict[str, str]:
+        return {} if "no price" in text else {PRICE: "0.0" if "zero" in text else "0.00002"}
+
+    def answer(self, status: int, body: object, headers: dict[str, str] | None = None) -> None:
+        data = (body if isinstance(body, str) else json.dumps(body)).encode()
+        self.send_response(status)
+        kind = "text/html" if isinstance(body, str) else "application/json"
+        for name, value in {
+            "content-type": kind,
+            "content-length": str(len(data)),
+            **(headers or {}),
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def reply(content: str, finish_reason: str) -> dict[str, Any]:
+    message = {"role": "assistant", "content": content}
+    return {
+        "model": "small",
+        "choices": [{"index": 0, "finish_reason": finish_reason, "message": message}],
+        "usage": {"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 25},
+    }
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[Proxy]]:
+    """The proxy, with the environment and the folder that a learner has."""
+    handler = type("Handler", (Proxy,), {"asked": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("LITELLM_BASE_URL", f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.setenv("LITELLM_API_KEY", "sk-1234")
+    monkeypatch.setenv("LITELLM_MODEL", "small")
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(EPISODES / "files", tmp_path / "files")
+    try:
+        yield handler
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def modules(
+    proxy: type[Proxy], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Callable[[str], ModuleType]]:
+    """Imports a module anew, as a fresh kernel does in this folder."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def forget() -> None:
+        for name in [n for n in sys.modules if n.partition(".")[0] == "files"]:
+            del sys.modules[name]
+
+    forget()
+    yield importlib.import_module
+    forget()
+
+
+def asks(text: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text}]
+
+
+@pytest.fixture
+def llm(modules: Callable[[str], ModuleType]) -> ModuleType:
+    return modules("files.llm")
+
+
+@pytest.fixture
+def labelling(modules: Callable[[str], ModuleType]) -> ModuleType:
+    return modules("files.labelling")
+
+
+def test_chat_sends_the_key_the_model_and_the_settings(llm: ModuleType, proxy: type[Proxy]) -> None:
+    answer = llm.chat(asks("hello"), max_tokens=5)
+    assert llm.text_of(answer) == '{"label": "health"}'
+    assert proxy.asked == [{"model": "small", "messages": asks("hello"), "max_tokens": 5}]
+    assert llm.session.headers["Authorization"] == "Bearer sk-1234"
+
+
+@pytest.mark.parametrize(("text", "cost"), [("hello", 0.00002), ("no price", None), ("zero", None)])
+def test_a_cost_that_nobody_knows_is_none(llm: ModuleType, text: str, cost: float | None) -> None:
+    assert llm.chat(asks(text))["cost"] == cost
+
+
+def test_a_refusal_says_what_the_proxy_said(llm: ModuleType, proxy: type[Proxy]) -> None:
+    with pytest.raises(requests.HTTPError, match="400: content_filter") as caught:
+        llm.chat(asks("refused"))
+    assert caught.value.response.status_code == 400
+    assert len(proxy.asked) == 1
+    with pytest.raises(requests.HTTPError, match="403: <html>Forbidden"):
+        llm.chat(asks("gateway"))
+
+
+def test_a_busy_proxy_is_asked_again(llm: ModuleType, proxy: type[Proxy]) -> None:
+    assert llm.text_of(llm.chat(asks("busy")))
+    assert len(proxy.asked) == 3
+
+
+def test_a_read_timeout_is_not_asked_again(llm: ModuleType) -> None:
+    """The model may have answered: asking again would pay twice."""
+    assert llm.again.read == 0
+
+
+def test_a_rule_that_answers_for_a_model_is_told(
+    llm: ModuleType, proxy: type[Proxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxy, "price", lambda *_: {"x-practice-proxy-answer": "rules"})
+    with pytest.warns(UserWarning, match="No model answered"):
+        llm.chat(asks("hello"))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("fence", "not an object with a label: ```json"),
+        ("list", "not on the list: sports"),
+        ("long", "finish_reason is length"),
+    ],
+)
+def test_a_reply_without_a_usable_label_says_why(
+    labelling: ModuleType, text: str, problem: str
+) -> None:
+    with pytest.raises(ValueError, match=problem):
+        labelling.label_title({"id": "T1", "title": text}, "{title}")
+
+
+def titles(*texts: str) -> list[dict[str, str]]:
+    return [{"id": f"T{n}", "title": text} for n, text in enumerate(texts, 1)]
+
+
+def test_a_run_goes_on_after_titles_that_fail_and_resumes(
+    labelling: ModuleType, proxy: type[Proxy]
+) -> None:
+    wanted = titles("one", "refused", "list", "four")
+    labelling.run(wanted[:3], "{title}")
+    labelling.run(wanted, "{title}")
+    assert [record["id"] for record in labelling.read_log("labels.jsonl")] == ["T1", "T4"]
+    failures = labelling.read_log("failures.jsonl")
+    assert [record["id"] for record in failures] == ["T2", "T3"]
+    assert failures[0]["problem"] == "400: content_filter"
+    assert len(proxy.asked) == 4
+
+
+def test_three_refusals_in_a_row_stop_a_run(labelling: ModuleType, proxy: type[Proxy]) -> None:
+    with pytest.raises(requests.HTTPError, match="content_filter"):
+        labelling.run(titles("refused 1", "refused 2", "refused 3", "four"), "{title}")
+    assert len(proxy.asked) == 3
+
+
+def test_what_is_wrong_for_every_title_stops_a_run_at_once(
+    labelling: ModuleType, proxy: type[Proxy]
+) -> None:
+    with pytest.raises(requests.HTTPError, match="401"):
+        labelling.run(titles("one", "who are you", "three"), "{title}")
+    assert len(proxy.asked) == 2
+    assert labelling.read_log("failures.jsonl") == []
+
+
+R_CODE = """
+source("files/llm.R"); source("files/labelling.R")
+ask <- function(text) chat(list(list(role = "user", content = text)))
+message_from <- function(code) tryCatch(code, error = conditionMessage)
+stopifnot(
+  text_of(ask("hello")) == '{"label": "health"}', isTRUE(all.equal(ask("hello")$cost, 2e-5)),
+  is.na(ask("no price")$cost), is.na(ask("zero")$cost),
+  grepl("content_filter", message_from(ask("refused"))),
+  grepl("Forbidden", message_from(ask("gateway"))),
+  text_of(ask("busy")) == '{"label": "health"}'
+)
+rows <- function(...) data.frame(id = paste0("T", seq_along(c(...))), title = c(...))
+problem <- function(text) message_from(label_title(rows(text), "{title}"))
+stopifnot(
+  grepl("not an object with a label", problem("fence")),
+  problem("list") == "not on the list: sports",
+  problem("long") == "finish_reason is length"
+)
+wanted <- rows("one", "refused", "list", "four")
+run(wanted[1:3, ], "{title}")
+run(wanted, "{title}")
+stopifnot(
+  identical(ids_in("labels.jsonl"), c("T1", "T4")),
+  identical(ids_in("failures.jsonl"), c("T2", "T3"))
+)
+again <- function(...) message_from(run(rows(...), "{title}", log = "l", failures = "f"))
+stopifnot(grepl("content_filter", again("refused 1", "refused 2", "refused 3", "four")))
+unlink(c("l", "f"))
+stopifnot(grepl("Authentication", again("one", "who are you", "three")), !file.exists("f"))
+"""
+
+
+@pytest.mark.skipif(not shutil.which("Rscript"), reason="needs R")
+def test_the_modules_of_r_do_the_same(proxy: type[Proxy], tmp_path: Path) -> None:
+    (tmp_path / "test.R").write_text(R_CODE)
+    done = subprocess.run(
+        ["Rscript", "test.R"], capture_output=True, text=True, timeout=120, env=os.environ
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("Rscript"), reason="needs R")
+def test_the_log_is_the_same_in_both_languages(
+    labelling: ModuleType, proxy: type[Proxy], tmp_path: Path
+) -> None:
+    with (EPISODES / "data" / "titles.csv").open(encoding="utf-8", newline="") as file:
+        wanted = list(csv.DictReader(file))[4:6]  # one of them in Dutch
+    prompt = labelling.read_prompt()
+    labelling.run(wanted, prompt)
+    (tmp_path / "run.R").write_text(
+        'source("files/llm.R"); source("files/labelling.R")\n'
+        f'titles <- read.csv("{EPISODES}/data/titles.csv", fileEncoding = "UTF-8")\n'
+        'run(titles[5:6, ], read_prompt(), log = "labels-r.jsonl")\n'
+    )
+    subprocess.run(["Rscript", "run.R"], check=True, capture_output=True, timeout=120)
+    own, other = (
+        [{**r, "time": 0} for r in labelling.read_log(n)]
+        for n in ("labels.jsonl", "labels-r.jsonl")
+    )
+    assert own == other
+    assert proxy.asked[:2] == proxy.asked[2:]
