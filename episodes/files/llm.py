@@ -23,7 +23,7 @@ session.headers["Authorization"] = f"Bearer {API_KEY}"
 # the model may have answered, and you would pay twice.
 again = Retry(
     total=3,
-    read=0,
+    read=False,
     status_forcelist=[408, 429, 500, 502, 503, 504],
     allowed_methods=["POST"],
     backoff_factor=0.5,
