@@ -35,12 +35,11 @@ read_label <- function(reply, labels) {
   reason <- reply$choices[[1]]$finish_reason
   if (reason != "stop") no_label("finish_reason is ", reason)
   text <- text_of(reply)
-  answer <- tryCatch(fromJSON(text), error = function(problem) NULL)
-  if (!is.list(answer) || is.null(answer$label)) {
-    no_label("not an object with a label: ", text)
-  }
-  if (!answer$label %in% labels) no_label("not on the list: ", answer$label)
-  answer$label
+  answer <- tryCatch(parse_json(text), error = function(problem) NULL)
+  label <- if (is.list(answer)) answer[["label"]]
+  if (!is.character(label)) no_label("not an object with a label: ", text)
+  if (!label %in% labels) no_label("not on the list: ", label)
+  label
 }
 
 no_label <- function(...) {
