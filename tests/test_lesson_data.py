@@ -1,13 +1,16 @@
 """The data that the lesson ships is what its README says, and what the practice proxy answers."""
 
 import csv
+import importlib
 import json
+import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
-import requests
 
 from mock_proxy import running
 
@@ -48,52 +51,40 @@ def test_coders_code_80_titles_and_differ_in_15() -> None:
     assert sum(row["coder_a"] != row["coder_b"] for row in codes) == 15
 
 
-@pytest.mark.parametrize("field", ["label", "reply", "prompt_tokens", "completion_tokens", "cost"])
-def test_the_shipped_labels_are_those_of_the_practice_proxy(
-    field: str, labelled: list[dict[str, Any]]
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("labels.jsonl", "qwen2.5-coder-1.5b-instruct"), ("labels-rules.jsonl", "gpt-4o-mini")],
+)
+@pytest.mark.filterwarnings("ignore:No model answered")
+def test_the_shipped_logs_are_what_a_run_on_the_practice_proxy_writes(
+    name: str, model: str, labelling: ModuleType, tmp_path: Path
 ) -> None:
-    shipped = {line["id"]: line[field] for line in lines("labels.jsonl")}
+    log, failures = tmp_path / name, tmp_path / "failures.jsonl"
+    prompt = labelling.read_prompt(EPISODES / "files" / "prompts" / "label-title.txt")
+    labelling.run(rows("titles.csv"), prompt, log=log, failures=failures, model=model)
 
-    assert shipped == {line["id"]: line[field] for line in labelled}
+    assert without_times(labelling.read_log(log)) == without_times(lines(name))
+    assert not failures.exists()
+    assert {line["model"] for line in lines(name)} == {model}
 
 
-@pytest.fixture(scope="module")
-def labelled() -> list[dict[str, Any]]:
-    """All titles labelled anew, with the prompt and the schema of the episodes."""
-    prompt = (EPISODES / "files" / "prompts" / "label-title.txt").read_text(encoding="utf-8")
-    schema = {
-        "type": "object",
-        "properties": {"label": {"type": "string", "enum": LABELS}},
-        "required": ["label"],
-        "additionalProperties": False,
-    }
-    found = []
-    with running() as proxy, requests.Session() as session:
-        session.headers["Authorization"] = f"Bearer {proxy.new_key()}"
-        for row in rows("titles.csv"):
-            content = prompt.replace("{title}", row["title"])
-            response = session.post(
-                f"{proxy.url}/chat/completions",
-                json={
-                    "model": "gpt-4o-mini",
-                    "temperature": 0,
-                    "messages": [{"role": "user", "content": content}],
-                    "response_format": {
-                        "type": "json_schema",
-                        "json_schema": {"name": "title_label", "strict": True, "schema": schema},
-                    },
-                },
-            )
-            body = response.json()
-            reply = body["choices"][0]["message"]["content"]
-            found.append(
-                {
-                    "id": row["id"],
-                    "label": json.loads(reply)["label"],
-                    "reply": reply,
-                    "prompt_tokens": body["usage"]["prompt_tokens"],
-                    "completion_tokens": body["usage"]["completion_tokens"],
-                    "cost": float(response.headers["x-litellm-response-cost"]),
-                }
-            )
-    return found
+def without_times(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**record, "time": None} for record in records]
+
+
+@pytest.fixture
+def labelling(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The module of the episodes, which asks a practice proxy; no rule answers for a model."""
+    monkeypatch.syspath_prepend(str(EPISODES))
+    with running(only_recorded=True) as proxy:
+        monkeypatch.setenv("LITELLM_BASE_URL", proxy.url)
+        monkeypatch.setenv("LITELLM_API_KEY", proxy.new_key())
+        monkeypatch.setenv("LITELLM_MODEL", "qwen2.5-coder-1.5b-instruct")
+        forget()
+        yield importlib.import_module("files.labelling")
+        forget()
+
+
+def forget() -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "files"]:
+        del sys.modules[name]
