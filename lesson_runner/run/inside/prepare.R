@@ -74,7 +74,34 @@ local({
       }
     )
   }
+
+  # In an R session, a sink or a graphics device that is left open takes all further output or plots.
+  # In a notebook, what happens to them depends on the version of evaluate.
+  sinks <- 0L
+  shadow("sink", function(file = NULL, ..., type = c("output", "message")) {
+    base::sink(file, ..., type = type)
+    if (match.arg(type) == "output") sinks <<- max(0L, sinks + if (is.null(file)) -1L else 1L)
+  })
+  run_block <- evaluate::evaluate
+  refuse_what_stays_open <- function(...) {
+    sinks <<- 0L
+    devices <- grDevices::dev.list()
+    evaluated <- run_block(...)
+    if (any(vapply(evaluated, inherits, NA, "error"))) return(evaluated)
+    open <- setdiff(grDevices::dev.list(), devices)
+    for (device in open) grDevices::dev.off(device)
+    messages <- sink.number("message") != 2
+    if (messages) base::sink(type = "message")
+    note(0L)
+    if (sinks > 0 || messages) stop("the block leaves a sink() open: end it with sink()", call. = FALSE)
+    if (length(open)) stop("the block leaves a graphics device open: end it with dev.off()", call. = FALSE)
+    evaluated
+  }
   imports <- parent.env(asNamespace("IRkernel"))
-  unlockBinding("new_output_handler", imports)
-  assign("new_output_handler", noting_lines, envir = imports)
+  replace_import <- function(name, value) {
+    unlockBinding(name, imports)
+    assign(name, value, envir = imports)
+  }
+  replace_import("new_output_handler", noting_lines)
+  replace_import("evaluate", refuse_what_stays_open)
 })
