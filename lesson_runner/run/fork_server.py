@@ -8,6 +8,7 @@ import site
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 INSIDE = Path(__file__).parent / "inside"
@@ -23,7 +24,7 @@ LONGEST_SOCKET_PATH = 100
 # else of the caller's environment stays outside: a list of the names of secrets would never be
 # complete.
 PASSED_ON = {
-    *("PATH", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ"),
+    *("PATH", "USER", "USERNAME", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ"),
     *("TMPDIR", "TMP", "TEMP"),
     *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "VIRTUAL_ENV"),
     *("CONDA_PREFIX", "CONDA_DEFAULT_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE"),
@@ -112,7 +113,16 @@ class ForkServer:
             assert self.process.stdin is not None
             self.process.stdin.close()
             self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
+
+
+def remove(folder: Path, attempts: int = 10) -> None:
+    """Windows removes no file that a process still has open, even one that is about to end."""
+    for _ in range(attempts):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
 
 
 _early: list[ForkServer] = []

@@ -9,10 +9,8 @@ import json
 import os
 import queue
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import uuid
 from typing import IO, Any
@@ -22,6 +20,7 @@ if __name__ == "__main__":
 
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.kernelbase import Kernel
+from traitlets import Unicode
 
 # The control pipe is standard input, so that this works where no other descriptor is inherited.
 # Blocks see an empty standard input. After each block the shell ends both outputs with a mark.
@@ -84,20 +83,23 @@ class PageKernel(Kernel):
         "mimetype": "text/x-sh",
         "file_extension": ".sh",
     }
+    program = Unicode("bash", config=True)
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        with open(os.environ["LESSON_PAGE"], encoding="utf-8") as stream:
+        page_file = os.environ["LESSON_PAGE"]
+        with open(page_file, encoding="utf-8") as stream:
             page = json.load(stream)
         self.path = page["path"]
         self.blocks = page["blocks"]  # [line of the fence, source]
-        self.folder = tempfile.mkdtemp()
+        # The runner removes it. With forward slashes, as bash names its files on Windows too.
+        self.folder = os.path.dirname(page_file).replace(os.sep, "/")
         self.mark = uuid.uuid4().hex
-        driver = os.path.join(self.folder, "driver")
+        driver = f"{self.folder}/driver"
         with open(driver, "w", encoding="utf-8", newline="\n") as stream:
             stream.write(DRIVER)
         self.bash = subprocess.Popen(
-            ["bash", "--noprofile", "--norc", driver],
+            [self.program, "--noprofile", "--norc", driver],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -145,7 +147,7 @@ class PageKernel(Kernel):
         if line:
             self.blocks = [block for block in self.blocks if block[0] > line]
         # One file for each block: a function of another block has lines of its own.
-        file = os.path.join(self.folder, f"block{self.execution_count}")
+        file = f"{self.folder}/block{self.execution_count}"
         with open(file, "w", encoding="utf-8", newline="\n") as stream:
             stream.write(code + "\n")
         assert self.bash.stdin is not None
@@ -217,7 +219,6 @@ class PageKernel(Kernel):
 
     async def do_shutdown(self, restart: bool) -> dict[str, Any]:
         self.bash.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
         return {"status": "ok", "restart": restart}
 
 

@@ -128,6 +128,7 @@ class PageShell(ZMQInteractiveShell):
             shell=not STRICT,
             check=False,
             text=True,
+            errors="replace",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
