@@ -110,5 +110,5 @@ def test_a_folder_with_a_file_that_is_still_open_is_removed_later(
 def test_output_of_a_command_in_another_encoding_is_no_error_of_ours(
     made_lesson: MadeLesson,
 ) -> None:
-    page = "```python\nlines = !printf 'caf\\\\351'\nlines[0][:3]\n```\n```output\n'caf'\n```\n"
+    page = "```python\nlines = !printf 'caf\\351'\nlines[0][:3]\n```\n```output\n'caf'\n```\n"
     assert made_lesson.failures(page) == []
