@@ -58,7 +58,7 @@ OTHER_NAMES = {
     ),
     **dict.fromkeys(("pycon", "python-console", "numpy", "xonsh"), "python"),
     **dict.fromkeys(("rconsole", "rout", "splus"), "r"),
-    **dict.fromkeys(("fish", "csh", "tcsh"), "bash"),
+    **dict.fromkeys(("fish", "csh", "tcsh", "console", "shell-session"), "bash"),
 }
 """Dialects and transcripts of the languages that run: shown as data, they would rot unseen."""
 

@@ -192,6 +192,14 @@ def test_what_a_block_leaves_open_fails_it_and_harms_no_later_block(
     assert what in checked.failed[0].reason
 
 
+def test_an_endless_recursion_fails(made_lesson: MadeLesson) -> None:
+    page = "```r\nf <- function() f()\n{call}\n```\n"
+    (failure,) = made_lesson.failures(page.format(call="f()"), "r")
+    assert "infinite recursion" in failure or "C stack" in failure
+    caught = 'tryCatch(f(), error = function(e) "caught")'
+    assert made_lesson.failures(page.format(call=caught), "r") == []
+
+
 def test_what_a_block_closes_is_no_failure(made_lesson: MadeLesson) -> None:
     code = """\
         ```r

@@ -437,7 +437,7 @@ def test_the_output_of_a_misspelt_block_is_not_refused_as_well() -> None:
     [
         *((name, "python") for name in ("ipython", "ipython3", "python2", "py2", "pycon")),
         *((name, "r") for name in ("rconsole", "rout")),
-        *((name, "bash") for name in ("fish", "csh", "tcsh")),
+        *((name, "bash") for name in ("fish", "tcsh", "console", "shell-session")),
     ],
 )
 def test_dialects_and_transcripts_are_refused(language: str, runs: str) -> None:

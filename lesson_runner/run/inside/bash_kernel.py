@@ -48,6 +48,15 @@ __lesson_end='if ((BASH_SUBSHELL)); then exit "$__lesson_status"; fi; return "$_
 __lesson_trap='__lesson_failed $? "$LINENO" "${BASH_SOURCE[0]}" "${PIPESTATUS[@]}" || {
 '$__lesson_end'
 }'
+# `wait` alone succeeds whatever its jobs did. One that a signal ended was told to end.
+wait() {
+  local job code status=0
+  (($# == 0)) || { builtin wait "$@"; return; }
+  for job in $(jobs -p); do
+    builtin wait "$job" || { code=$?; ((code > 128)) || status=$code; }
+  done
+  return "$status"
+}
 while IFS= read -r __lesson_file <&3; do
   set -o errtrace -o pipefail
   trap "$__lesson_trap" ERR

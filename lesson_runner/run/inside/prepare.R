@@ -86,8 +86,10 @@ local({
   refuse_what_stays_open <- function(...) {
     sinks <<- 0L
     devices <- grDevices::dev.list()
+    try(stop(), silent = TRUE) # evaluate has no stack left to report an endless recursion, but try()
     evaluated <- run_block(...)
     if (any(vapply(evaluated, inherits, NA, "error"))) return(evaluated)
+    if (grepl("infinite recursion|C stack usage", geterrmessage())) stop(sub("^Error ?:? ?", "", geterrmessage()), call. = FALSE)
     open <- setdiff(grDevices::dev.list(), devices)
     for (device in open) grDevices::dev.off(device)
     messages <- sink.number("message") != 2
