@@ -193,7 +193,7 @@ def _switched_off(cells: Iterable[Text | Block]) -> Iterator[Text | Block]:
 
 
 def _stops_a_script(block: Block) -> bool:
-    return block.role == "exercise" or block.shows("error") is not None
+    return block.role == "exercise" or block.must_raise
 
 
 def _chunk(block: Block, name: str) -> NotebookNode:
@@ -201,7 +201,7 @@ def _chunk(block: Block, name: str) -> NotebookNode:
     options: dict[str, object] = {}
     if block.role == "exercise":
         options = {"eval": False}
-    elif block.shows("error"):
+    elif block.must_raise:
         options = {"error": True}
     if name == "qmd":
         lines = [f"#| {option}: {str(value).lower()}" for option, value in options.items()]

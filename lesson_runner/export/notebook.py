@@ -72,7 +72,7 @@ def _metadata(block: Block, for_instructors: bool) -> str:
     # Jupyter goes on after a cell with the tag `raises-exception`: "Run all cells" reaches the end.
     # IRkernel stops there all the same (its issue 467).
     tags = ["exercise"] if block.role == "exercise" else []
-    tags += ["raises-exception"] if block.role == "exercise" or block.shows("error") else []
+    tags += ["raises-exception"] if block.role == "exercise" or block.must_raise else []
     folds = _folds(block.div)
     tags += folds
     found = f" tags={json.dumps(tags)}" if tags else ""

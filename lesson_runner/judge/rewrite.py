@@ -62,9 +62,11 @@ def new_texts(executions: Iterable[Execution]) -> list[tuple[Fence, str]]:
     for execution in executions:
         if execution.ended or binary_character(plain(execution.printed)):
             continue
-        if execution.failure and not execution.block.shows("error"):
+        if execution.failure and not execution.block.must_raise:
             continue
         for shown in execution.block.shown:
+            if shown.kind == "output" and not normal(execution.output):
+                continue  # the page's own text, which would be lost
             text = _new_text(shown, execution)
             if text != shown.text:
                 edits.append((shown.fence, text))

@@ -135,9 +135,9 @@ def _may_vary(check: Callable[[Execution], "Failed"], execution: Execution) -> b
 def _expected(execution: Execution, answers_vary: bool) -> bool:
     """Whether the page shows the error that a block raised."""
     shown, failure = execution.block.shows("error"), execution.failure
-    if shown is None or failure is None:
+    if failure is None or not execution.block.must_raise:
         return False
-    if same_error(execution):
+    if shown is None or same_error(execution):
         return True
     if not answers_vary:
         return False
@@ -161,9 +161,13 @@ def _ended(execution: Execution) -> Failed:
 def _raised(execution: Execution) -> Failed:
     shown, failure = execution.block.shows("error"), execution.failure
     if failure is None:
-        if shown is None:
+        if not execution.block.must_raise:
             return None
+        if shown is None:
+            return "the chunk option error=TRUE wants an error, but the block raised none", 0, ""
         return "the page shows an error, but the block raised none", shown.line, ""
+    if shown is None and execution.block.must_raise:
+        return None
     text = failure.text.strip()
     if shown is None:
         first, _, rest = text.partition("\n")

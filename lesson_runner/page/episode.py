@@ -63,7 +63,10 @@ OTHER_NAMES = {
 """Dialects and transcripts of the languages that run: shown as data, they would rot unseen."""
 
 EVAL_OFF = re.compile(r"\beval\s*[=:]\s*(F|FALSE|false)\b")
-"""Switches a knitr chunk off: in its header, or below that in lines that begin with `#|`."""
+"""The option that switches a knitr chunk off."""
+
+ERROR_ON = re.compile(r"\berror\s*[=:]\s*(T|TRUE|true)\b")
+"""The option of a knitr chunk that raises an error: the site shows it, the page need not."""
 
 DIRECTIVES = ("not run", "response", "practice proxy only")
 
@@ -135,6 +138,7 @@ class Block:
     tab: str | None = None
     reason: str = ""
     practice_only: str = ""
+    error_on: bool = False
     shown: tuple[Shown, ...] = ()
     figures: tuple[Figure, ...] = ()
     request: Request | None = None
@@ -142,6 +146,10 @@ class Block:
 
     def shows(self, kind: str) -> Shown | None:
         return next((shown for shown in self.shown if shown.kind == kind), None)
+
+    @property
+    def must_raise(self) -> bool:
+        return self.error_on or self.shows("error") is not None
 
 
 @dataclass(frozen=True)
@@ -226,14 +234,13 @@ class _Info:
 
     language: str
     exercise: bool
-    off: str  # the chunk option that switches a knitr chunk off, "" where there is none
+    options: str  # what may be options of a knitr chunk
     strange: str  # a word that looks like a misspelt `.exercise`
 
 
 def read_info(info: str) -> _Info:
     braces = re.fullmatch(r"\{(.*)\}", info)
     inner = braces[1] if braces else info.replace("{", " ").replace("}", " ")
-    off = EVAL_OFF.search(inner)
     unquoted = re.sub(r"""=\s*("[^"]*"|'[^']*')""", "=quoted", inner)
     words = [word for word in re.split(r"[\s,]+", unquoted.lower()) if word]
     if braces and words and words[0][0] == "#":
@@ -246,7 +253,7 @@ def read_info(info: str) -> _Info:
     return _Info(
         language=ALIASES.get(name, name),
         exercise=".exercise" in rest,
-        off=off[0] if off else "",
+        options=inner,
         strange=strange[0] if strange else "",
     )
 
@@ -255,11 +262,12 @@ def _like_exercise(word: str) -> bool:
     return bool(difflib.get_close_matches(word.lstrip("."), ["exercise"], 1, 0.8))
 
 
-def _option_line_off(fence: Fence) -> str:
-    """`eval: false` in the `#|` lines that begin a knitr chunk."""
-    options = re.match(r"(\s*#\|.*\n)*", fence.text)
-    off = EVAL_OFF.search(options[0]) if options and fence.info.startswith("{") else None
-    return off[0] if off else ""
+def _chunk_option(option: re.Pattern[str], info: _Info, fence: Fence) -> str:
+    """What the header of a knitr chunk, or the `#|` lines below it, say of an option."""
+    lines = re.match(r"(\s*#\|.*\n)*", fence.text if fence.info.startswith("{") else "")
+    assert lines is not None  # it may be empty
+    found = option.search(info.options) or option.search(lines[0])
+    return found[0] if found else ""
 
 
 def directive_name(comment: Comment) -> str:
@@ -409,13 +417,17 @@ class _Reader:
 
     def read_code(self, fence: Fence, info: _Info, directives: dict[str, str]) -> None:
         block = Block(self.path, fence.line, info.language, fence.text, "run")
-        block = replace(block, practice_only=directives.get("practice proxy only", ""))
+        block = replace(
+            block,
+            practice_only=directives.get("practice proxy only", ""),
+            error_on=bool(_chunk_option(ERROR_ON, info, fence)),
+        )
         if info.strange:
             form = f"{{.{info.language} .exercise}}"
             self.problem(fence.line, f"unknown class `{info.strange}`: starter code is `{form}`")
         if "not run" in directives:
             block = replace(block, role="not run", reason=directives["not run"])
-        elif off := info.off or _option_line_off(fence):
+        elif off := _chunk_option(EVAL_OFF, info, fence):
             block = replace(block, role="not run", reason=f"chunk option {off}")
         elif info.exercise:
             block = replace(block, role="exercise", reason="starter code")
