@@ -11,11 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lesson.options import (
-    add_page_arguments,
-    number_from,
-    root_of,
-)
+from lesson.options import add_page_arguments, root_of
 from lesson.practice import practice_environment
 from lesson.show import (
     Outcome,
@@ -33,6 +29,7 @@ from lesson.show import (
 from lesson_runner import LANGUAGES
 from lesson_runner.judge import report
 from lesson_runner.judge.rewrite import update_page
+from lesson_runner.options import number_from
 from lesson_runner.page.episode import Episode
 from lesson_runner.page.lesson import Lesson, find_lesson
 from lesson_runner.page.places import LessonError

@@ -19,13 +19,7 @@ from rich.console import Console
 from lesson import doctor
 from lesson.bill import Call, Prices, prices_of_groups, prices_of_models
 from lesson.live_report import Live, say, tell_estimate, tell_plan, tell_report, write_json
-from lesson.options import (
-    LIVE_SECONDS,
-    add_live_arguments,
-    add_page_arguments,
-    number_from,
-    root_of,
-)
+from lesson.options import LIVE_SECONDS, add_live_arguments, add_page_arguments, root_of
 from lesson.practice import PRACTICE_MODEL
 from lesson.show import (
     Outcome,
@@ -39,6 +33,7 @@ from lesson.show import (
     tell_checked,
 )
 from lesson_runner import LANGUAGES
+from lesson_runner.options import number_from
 from lesson_runner.page.episode import Block, Episode
 from lesson_runner.page.lesson import Lesson, find_lesson
 from lesson_runner.page.places import LessonError
@@ -97,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
     with relaying(Relay(proxy.url, proxy.key, models, prices, options.max_cost)) as relay:
         verify(lesson, work, options, relay, outcome, console)
     live = Live(outcome, relay, options.learners)
-    tell_report(console, live, [episode for episode, _ in work])
+    tell_report(console, live)
     if options.json:
         write_json(options.json, live)
     return 0 if live.is_well else 1

@@ -1,23 +1,14 @@
 """Options that several subcommands share."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 from lesson_runner import LANGUAGES
-from lesson_runner.page.episode import ALIASES
+from lesson_runner.options import languages, number_from
 from lesson_runner.page.places import LessonError, find_root
 
 LIVE_SECONDS = 300
 """Time limit of a block on a real proxy, whose models take their time."""
-
-
-def languages(text: str) -> tuple[str, ...]:
-    """`python,R` → ("python", "r")."""
-    names = [ALIASES.get(name.strip().lower(), name.strip().lower()) for name in text.split(",")]
-    if unknown := [name for name in names if name not in LANGUAGES]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(LANGUAGES)}")
-    return tuple(names)
 
 
 def add_page_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,18 +40,6 @@ def root_of(given: Path | None, start: Path) -> Path:
             "go into one, or give --root DIR"
         )
     return root
-
-
-def number_from(least: int, most: int = 10**9) -> Callable[[str], int]:
-    """The type of an option that is a number in a range."""
-
-    def number(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
-            limit = f"from {least} to {most}" if most < 10**9 else f"from {least}"
-            raise argparse.ArgumentTypeError(f"{text!r} is no number {limit}")
-        return int(text)
-
-    return number
 
 
 def dollars(text: str) -> float:

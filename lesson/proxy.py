@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from lesson.options import number_from
+from lesson_runner.options import number_from
 from lesson_runner.page.places import LessonError
 from mock_proxy import config
 from mock_proxy.server.run import serve as run_server

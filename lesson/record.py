@@ -12,9 +12,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lesson.options import LIVE_SECONDS, add_page_arguments, number_from, root_of
+from lesson.options import LIVE_SECONDS, add_page_arguments, root_of
 from lesson.show import console_of_the_call, counted, tell_checked
 from lesson_runner import LANGUAGES
+from lesson_runner.options import number_from
 from lesson_runner.page.episode import Episode
 from lesson_runner.page.lesson import Lesson, find_lesson
 from lesson_runner.page.places import LessonError

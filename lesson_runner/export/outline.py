@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from lesson_runner import ALIASES
 from lesson_runner.page.divs import TABS
 from lesson_runner.page.episode import (
-    ALIASES,
     DIRECTIVES,
     Block,
     Episode,

@@ -16,7 +16,7 @@ from pygments.lexer import Lexer
 from pygments.lexers import find_lexer_class_by_name
 from pygments.util import ClassNotFound
 
-from lesson_runner import LANGUAGES
+from lesson_runner import ALIASES, LANGUAGES
 from lesson_runner.page import exact_json
 from lesson_runner.page import markdown as fences
 from lesson_runner.page.divs import Div, divs_around, page_as_div
@@ -24,8 +24,6 @@ from lesson_runner.page.markdown import Comment, Element, Fence, Image, Text
 from lesson_runner.page.starter_code import starter_code_problem
 
 Role = Literal["run", "exercise", "not run", "data", "response"]
-
-ALIASES = {"py": "python", "python3": "python", "sh": "bash", "shell": "bash"}
 
 DATA_LANGUAGES = {
     "asis",

@@ -286,7 +286,7 @@ tryCatch(
 
 
 def test_httr2_asks_embeds_streams_and_tells_errors(proxy, tmp_path, pytestconfig):
-    required = "r" in pytestconfig.getoption("--require-languages").split(",")
+    required = "r" in pytestconfig.getoption("--require-languages")
     rscript = shutil.which("Rscript")
     has_httr2 = (
         rscript
