@@ -62,10 +62,7 @@ def results_of_run(
     """A result for each block of the language, those that were not reached included."""
     blocks = episode.to_run(language)
     if run.start_problem:
-        first, *rest = blocks
-        reason = f"not reached: {first.path}:{first.line} failed"
-        failed = Result(first, "failed", run.start_problem)
-        return (failed, *(Result(block, "not run", reason) for block in rest))
+        return none_reached(blocks, run.start_problem)
     results: list[Result] = []
     culprit = ""
     for position, block in enumerate(blocks):
@@ -78,6 +75,14 @@ def results_of_run(
         if not culprit and stops(execution, answers_vary=answers_vary):
             culprit = result.place
     return tuple(results)
+
+
+def none_reached(blocks: tuple[Block, ...], why: str, detail: str = "") -> tuple[Result, ...]:
+    """A failure of the first block, which kept all of them from running."""
+    first, *rest = blocks
+    reason = f"not reached: {first.path}:{first.line} failed"
+    failed = Result(first, "failed", why, detail=detail)
+    return (failed, *(Result(block, "not run", reason) for block in rest))
 
 
 def following(result: Result, culprit: str) -> Result:

@@ -56,7 +56,7 @@ OTHER_NAMES = {
     ),
     **dict.fromkeys(("pycon", "python-console", "numpy", "xonsh"), "python"),
     **dict.fromkeys(("rconsole", "rout", "splus"), "r"),
-    **dict.fromkeys(("fish", "csh", "tcsh", "console", "shell-session"), "bash"),
+    **dict.fromkeys(("fish", "csh", "tcsh"), "bash"),
 }
 """Dialects and transcripts of the languages that run: shown as data, they would rot unseen."""
 
@@ -192,8 +192,7 @@ def read_episode(path: str, text: str) -> Episode:
         reader.read(element)
     reader.finish()
     for line, message in fences.stray_fences(text, elements):
-        if line not in {problem.line for problem in reader.problems}:
-            reader.problem(line, message)
+        reader.problem(line, message)
     title = _title(path, text, reader)
     if not elements and not reader.problems:
         reader.problem(1, "this page has no content: write some, or delete the file")
@@ -330,8 +329,7 @@ class _Reader:
                 self.read_image(element)
                 return  # another one may follow
             case Text():
-                self.refuse_swallowed_fence(element)
-                if element.kind == "indented" and element.content.strip():
+                if element.indented and element.content.strip():
                     block = Block(self.path, element.line, "text", element.content, "data")
                     self.add(None, block)
         self.adjacent = False
@@ -518,17 +516,6 @@ class _Reader:
             hint = f"use `{same}` to run it, or `text` to show it as it is"
         self.problem(fence.line, f"unknown fence language `{language}`: {hint}")
         self.unknown_above = True
-
-    def refuse_swallowed_fence(self, text: Text) -> None:
-        """Code that another Markdown reader would run must not be text to this one."""
-        if text.kind != "html":
-            return
-        for offset, line in enumerate(text.content.split("\n")):
-            match = re.match(r"\s*(?:```+|~~~+)\s*(\S.*)$", line)
-            if match and read_info(match[1]).language in LANGUAGES:
-                message = "this fence stands inside raw HTML: leave a blank line before it"
-                self.problem(text.line + offset, message)
-                return
 
     def place(self) -> tuple[int, ...]:
         """The lines that open the divs and tabs around here, from the outside in."""
