@@ -184,7 +184,7 @@ def watch(
             console.print(f"lesson: {error}", markup=False)
             continue
         if options.update:
-            seen |= when_saved(saved)  # what --update wrote is no news
+            seen |= when_saved(saved)  # files that --update wrote are no news
         if options.json:
             write_json(options.json, outcome)
         console.print("All well." if outcome.is_well else "Not well.", f"({time.strftime('%X')})")

@@ -56,7 +56,7 @@ Part = tuple[Episode, str]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_page_arguments(parser)
     add_live_arguments(parser)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the report as JSON")
     parser.add_argument(
         "--block-timeout",
         type=number_from(1),

@@ -182,7 +182,7 @@ def tell_numbers(console: Console, live: Live) -> None:
     say(console, spend + ".")
     if relay.waits:
         times = f"{counted(len(relay.waits), 'time')}, together {sum(relay.waits):.0f} s"
-        say(console, f"Waited {times}, because the proxy was busy (429). Learners meet this, too.")
+        say(console, f"Waited {times}, because the proxy was busy (429). Learners will meet this.")
     if relay.slowed >= 1:
         limit = f"{relay.requests_a_minute:,} requests a minute"
         say(console, f"The key allows {limit}: requests waited {relay.slowed:.0f} s for this.")

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen on; 127.0.0.1 is for this machine alone, 0.0.0.0 for others, too",
+        help="address to listen on; 127.0.0.1 is for this machine alone, 0.0.0.0 also for others",
     )
     parser.add_argument(
         "--port", type=number_from(0, 65535), default=4000, help="4000 is LiteLLM's own"

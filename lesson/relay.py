@@ -207,7 +207,7 @@ class Relay:
 
     def _headers_back(self, response: httpx.Response, stand_in: str) -> list[tuple[bytes, bytes]]:
         drop = set(OF_A_CONNECTION)
-        if "content-encoding" in response.headers:  # even if nobody asked for it: httpx unpacks it
+        if "content-encoding" in response.headers:  # httpx unpacks it, even unasked
             drop.add("content-encoding")
         kept = []
         for name, value in response.headers.raw:

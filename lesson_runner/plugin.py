@@ -1,4 +1,4 @@
-"""pytest's view of a lesson: options, fixtures, which files are pages, what is said at the end.
+"""pytest's view of a lesson: options, fixtures, which files are pages, the closing summary.
 
 `pytest episodes/api-litellm.md` runs a page. Without a path pytest collects pages that lie in the
 content folders of a Workbench lesson; it leaves Markdown elsewhere alone.
@@ -120,7 +120,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         item.lesson_next = nextitem
 
 
-# What is said at the end. Reports travel from the workers of pytest-xdist with these attributes.
+# The closing summary. Reports of pytest-xdist's workers arrive with these attributes.
 
 
 @pytest.hookimpl(wrapper=True)

@@ -30,7 +30,7 @@ RESPONSES = "responses"
 """Stands where a language stands, for the `json` answers of a page."""
 
 LONGEST_STOP = 30.0
-"""Seconds that kernels get to end; what is left then ends with the fork server."""
+"""Seconds in which kernels have to end; those that do not are ended with the fork server."""
 
 EnvironmentFor = Callable[[str, str], Mapping[str, str]]
 """Path of a page and language → the variables of its kernel, such as `LITELLM_BASE_URL`."""

@@ -1,6 +1,6 @@
 """Episode, language → R Markdown, Quarto or a script, through jupytext. Pure.
 
-What a notebook leaves out is left out here, too. Scripts and documents run from top to bottom:
+Documents leave out what notebooks leave out. Scripts and documents run from top to bottom:
 starter code with blanks, which no language can run, is switched off.
 """
 
@@ -116,8 +116,7 @@ def _relinked(line: str, page: str, name: str, names: Names) -> str:
 
 
 def _image_for_quarto(image: re.Match[str]) -> str:
-    """Quarto prints what stands in the brackets below the image: it has a place for what one
-    should see in it."""
+    """Quarto prints the text in brackets below the image, and has an attribute for the alt text."""
     alt = re.sub(r"\\([\[\]\\])", r"\1", image["alt"])
     alt = alt.replace("\\", "\\\\").replace('"', '\\"')
     return f'![]({image["source"]}){{fig-alt="{alt}"}}'
@@ -136,7 +135,7 @@ def _header(episode: Episode, language: str, name: str) -> str:
 
 
 def _notes(episode: Episode, language: str, name: str) -> Iterator[Text]:
-    """What a reader has to know of this format."""
+    """Notes for readers about this format."""
     if name in WHERE_TO_RUN:
         yield Text(f"> {WHERE_TO_RUN[name]}")
     elif any(b.role == "exercise" and b.language == language for b in episode.blocks):

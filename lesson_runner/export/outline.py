@@ -81,7 +81,7 @@ def text_outline(
 
 
 def cells_of(episode: Episode, language: str) -> Iterator[Block]:
-    """The blocks that become code cells. What does not run on the page stays text: "Run all
+    """The blocks that become code cells. One that the page does not run stays text: "Run all
     cells" must not install software."""
     for block in episode.blocks:
         if block.language == language and block.role in ("run", "exercise"):

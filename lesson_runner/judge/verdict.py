@@ -38,7 +38,7 @@ class Result:
     seconds: float = 0.0
     execution: Execution | None = None
     difference: str = ""
-    """What differs from the page where that is no failure: answers of a model vary."""
+    """A difference from the page that is no failure, because answers of a model vary."""
     follows: str = ""
     """Where an earlier block of the page failed, of which this result may be a consequence."""
 
@@ -151,7 +151,7 @@ def _expected(execution: Execution, answers_vary: bool) -> bool:
 
 
 LAST_LINES = 8
-"""How much of what a program said stands below its failure."""
+"""Lines of a program's output that are shown below its failure."""
 
 Failed = tuple[str, int, str] | None  # reason, line, detail
 
@@ -180,7 +180,7 @@ def _raised(execution: Execution) -> Failed:
             first = "the block asks for input, and nobody is there to answer"
         if failure.name == "SystemExit":
             rest = "lesson code must not end the session"
-        if failure.name == "CalledProcessError":  # why is what the program said
+        if failure.name == "CalledProcessError":  # the program said why
             rest = "\n".join([rest, *plain(execution.printed).splitlines()[-LAST_LINES:]]).strip()
         if execution.block.language == "bash":
             first, rest = failure.summary, text if text != failure.summary else ""
@@ -205,7 +205,7 @@ FRAME = re.compile(r"\s|$|-{3,}|\.\.\.$|(File|Cell|Input) |\S+ in ")
 
 
 def same_error(execution: Execution) -> bool:
-    """Whether all that the page shows of an error is the end of what was raised."""
+    """Whether the error that was raised ends as the page shows it."""
     shown, raised = _shown_and_raised(execution)
     # Whole lines: the first that the page shows begins one of the error's.
     return bool(shown.strip()) and matches(f"...\n{shown}", f"\n{raised}")

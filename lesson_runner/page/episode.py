@@ -1,6 +1,6 @@
 """A page of a lesson (Markdown text) → `Episode`: its blocks, and what the page says of each.
 
-`CONTRIBUTING.md` describes what a page can say. Whatever this module does not know becomes a
+`CONTRIBUTING.md` describes what a page can say. Anything that this module does not know becomes a
 `Problem` with its line, never a block that is silently left out.
 """
 
@@ -231,7 +231,7 @@ class _Info:
 
     language: str
     exercise: bool
-    options: str  # what may be options of a knitr chunk
+    options: str  # those of a knitr chunk, if it is one
     strange: str  # a word that looks like a misspelt `.exercise`
 
 
@@ -260,7 +260,7 @@ def _like_exercise(word: str) -> bool:
 
 
 def _chunk_option(option: re.Pattern[str], info: _Info, fence: Fence) -> str:
-    """What the header of a knitr chunk, or the `#|` lines below it, say of an option."""
+    """The option as the header of a knitr chunk, or a `#|` line below it, has it; else empty."""
     lines = re.match(r"(\s*#\|.*\n)*", fence.text if fence.info.startswith("{") else "")
     assert lines is not None  # it may be empty
     found = option.search(info.options) or option.search(lines[0])
@@ -268,7 +268,7 @@ def _chunk_option(option: re.Pattern[str], info: _Info, fence: Fence) -> str:
 
 
 def directive_name(comment: Comment) -> str:
-    """What stands before the colon, as `DIRECTIVES` spells it. Most comments are no directive."""
+    """The part before the colon, spelled as in `DIRECTIVES`. Most comments are no directive."""
     return re.sub(r"[\s_-]+", " ", comment.text.partition(":")[0].strip().lower())
 
 
@@ -305,7 +305,7 @@ class _Reader:
         self.blocks: list[Block] = []
         self.problems: list[Problem] = []
         self.line = 0  # of the element that is read
-        self.directives: list[tuple[int, str, str]] = []  # line, name, what it says
+        self.directives: list[tuple[int, str, str]] = []  # line, name, text
         self.places: list[tuple[int, ...]] = []  # of each block: lines that open its containers
         self.adjacent = False  # only shown fences and images stand between the last block and here
         self.fence_above = 0  # the line of the last fence
@@ -384,7 +384,7 @@ class _Reader:
         directives = self.take_directives()
         if not fence.closed:
             message = f"this fence is never closed: end it with {fence.marker}"
-            if self.fence_above and not fence.info:  # what was meant to close may have opened
+            if self.fence_above and not fence.info:  # it may have been meant to close one
                 message += f", unless the fence at line {self.fence_above} ends too early"
             self.problem(fence.line, message)
         self.fence_above = fence.line
@@ -462,7 +462,7 @@ class _Reader:
 
     def read_shown(self, fence: Fence, kind: Literal["output", "error"]) -> None:
         """Attach an `output` or `error` fence to the block before it."""
-        if self.unknown_above:  # what it belongs to has been refused already
+        if self.unknown_above:  # its block has been refused already
             return
         block = self.last_code_block()
         if block is None:

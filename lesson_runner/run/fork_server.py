@@ -1,5 +1,5 @@
-"""The fork server of kernels, as a process of the runner's. Light to import, so that it starts
-first and gets ready while everything else is imported."""
+"""The runner's side of the fork server. Light to import, so that the server starts first and gets
+ready while everything else is imported."""
 
 import atexit
 import os
@@ -20,9 +20,8 @@ CAN_FORK = sys.platform == "linux"
 LONGEST_SOCKET_PATH = 100
 """Bytes that every system allows for the path of a socket, with some to spare for its end."""
 
-# What programs need to start and to find their libraries, certificates and locale. Everything
-# else of the caller's environment stays outside: a list of the names of secrets would never be
-# complete.
+# Variables with which programs start, and find their libraries, certificates and locale. Everything
+# else in the caller's environment stays outside: no list of the names of secrets is complete.
 PASSED_ON = {
     *("PATH", "USER", "USERNAME", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ"),
     *("TMPDIR", "TMP", "TEMP"),
@@ -41,7 +40,7 @@ def passed_on() -> dict[str, str]:
 
 
 def home_in(folder: Path) -> dict[str, str]:
-    """Variables that place the home folder, and what programs keep below it, into `folder`.
+    """Variables that put the home folder, and the folders that programs keep in it, into `folder`.
 
     The user's own Python packages stay where they are, and can be imported.
     """
@@ -129,7 +128,7 @@ _early: list[ForkServer] = []
 
 
 def start_early() -> None:
-    """Have a server ready for the next `take`."""
+    """Start a server for the next `take`."""
     if CAN_FORK and not _early:
         _early.append(ForkServer())
 

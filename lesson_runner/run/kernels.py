@@ -123,7 +123,7 @@ def prepare_folder(folder: Path, root: Path) -> Path:
 def kernel_environment(
     folder: Path, episode: Episode, language: str, given: Mapping[str, str], gate_port: int
 ) -> dict[str, str]:
-    """The environment of one kernel; writes what it refers to into `folder`."""
+    """The environment of one kernel; writes the files that it names into `folder`."""
     passed = passed_on()
     path = os.pathsep.join([str(Path(sys.executable).parent), passed.get("PATH", os.defpath)])
     page = folder / "page.json"
@@ -160,7 +160,7 @@ def _refusing(folder: Path, path: str) -> Path:
 def _own_r_files(folder: Path) -> dict[str, str]:
     """R's files of the user stay outside: `.Renviron` may hold keys, and would override ours.
 
-    Only where the user's packages lie is taken from there. What a page installs goes elsewhere.
+    Only the places of the user's packages are taken from there. A page installs elsewhere.
     """
     real = Path.home()
     documents = real / "Documents" if os.name == "nt" else real  # R's home folder

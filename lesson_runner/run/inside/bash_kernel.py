@@ -1,7 +1,7 @@
 """The bash kernel of a page: one shell for all blocks, a failure for each line that fails.
 
-The shell sources each block from a file that holds the author's text and nothing else. What finds
-a failing line, an ERR trap, is set around it.
+The shell sources each block from a file that holds the author's text and nothing else. An ERR
+trap, set around it, finds failing lines.
 """
 
 import codecs
@@ -120,7 +120,7 @@ class PageKernel(Kernel):
             threading.Thread(target=self.read, args=(name, stream), daemon=True).start()
 
     def read(self, name: str, stream: IO[bytes]) -> None:
-        """Hand on what is printed; (status, line, lost trap) after a block, None at the end."""
+        """Pass on the text printed; (status, line, lost trap) after a block, None at the end."""
         pending = b""
         mark = b"\0" + self.mark.encode() + b" "
         while piece := os.read(stream.fileno(), 65536):
@@ -198,7 +198,7 @@ class PageKernel(Kernel):
         }
 
     def hand_on(self) -> tuple[int | None, int, int]:
-        """Send what the block prints until both outputs ended; its status, line and lost trap."""
+        """Send what the block prints, and return its status, failing line and lost trap."""
         status: int | None = 0
         line, lost, open_outputs = 0, 0, {"stdout", "stderr"}
         decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in open_outputs}

@@ -2,15 +2,15 @@
 
 It starts no threads and no sockets of ZMQ, so that a fork is as fresh as a new process: no name, no
 module's state, no random seed of one kernel is seen by another. (Numpy's OpenBLAS starts threads,
-and stops them around a fork.) Kernels of other languages are
-executed after the fork, so that they are children of this process as well.
+and stops them around a fork.) Kernels of other languages are executed after the fork, so that they
+are children of this process as well.
 
 A request is a length, a JSON object (`argv`, `env`, `cwd`) and, beside it, a descriptor for the
 kernel's own messages. Where this process has a network of its own (`own_network.py`), descriptors
 of sockets that listen for the kernel in the runner's network may follow. The answer is the process
-id; when the kernel ends, its exit status follows on the same connection. What a kernel leaves
-behind is ended with it. The server ends, with all its kernels and their folder, when its standard
-input does: also when the runner is killed.
+id; when the kernel ends, its exit status follows on the same connection. Processes that
+a kernel leaves behind are ended with it. The server ends, with all its kernels and their folder,
+when its standard input is closed, so even if the runner is killed.
 """
 
 import builtins
@@ -69,9 +69,9 @@ HEAVY = {
     "pandas": ("pandas",),
     "requests": ("requests",),
 }
-"""A name that a page imports, and what the server imports for it when the first page asks. These
-take long to import, and start nothing: a block finds them as it would after an import of its own.
-Of pyplot, what does not depend on the kernel's way of showing plots."""
+"""A name that a page imports → the modules that the server imports when the first page asks for it.
+They take long to import and start nothing: a block finds them as after an import of its own. Of
+pyplot, only the part that does not depend on how the kernel shows plots."""
 
 BROUGHT: dict[str, list[str]] = {}
 """The modules that came into this process with each name of `HEAVY`."""

@@ -1,7 +1,7 @@
 # Run in every R kernel before the first block of a page: errors where R would pass on silently.
 local({
-  # IRkernel sets its own readline() and quit() before each block; its shadow of the search path
-  # is what the user's code sees first.
+  # IRkernel sets its own readline() and quit() before each block; the user's code sees its shadow
+  # of the search path first.
   shadow <- function(name, value) IRkernel:::add_to_user_searchpath(name, value)
   unattended <- function(...) stop("nobody is there to answer: lesson code runs unattended", call. = FALSE)
   ends_session <- function(...) stop("quit() ends the session of the person who runs it", call. = FALSE)
