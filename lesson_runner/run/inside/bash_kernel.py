@@ -51,10 +51,11 @@ __lesson_trap='__lesson_failed $? "$LINENO" "${BASH_SOURCE[0]}" "${PIPESTATUS[@]
 # `wait` alone succeeds whatever its jobs did. One that a signal ended was told to end.
 wait() {
   local job code status=0
-  (($# == 0)) || { builtin wait "$@"; return; }
-  for job in $(jobs -p); do
+  (($# == 0 && BASH_SUBSHELL == 0)) || { builtin wait "$@"; return; }
+  jobs -p >"$__lesson_file.jobs" # in $(...), bash forgets jobs that have ended
+  while read -r job; do
     builtin wait "$job" || { code=$?; ((code > 128)) || status=$code; }
-  done
+  done <"$__lesson_file.jobs"
   return "$status"
 }
 while IFS= read -r __lesson_file <&3; do
