@@ -78,25 +78,30 @@ local({
   # In an R session, a sink or a graphics device that is left open takes all further output or plots.
   # In a notebook, what happens to them depends on the version of evaluate.
   sinks <- 0L
-  shadow("sink", function(file = NULL, ..., type = c("output", "message")) {
-    base::sink(file, ..., type = type)
+  shadow("sink", function(file = NULL, append = FALSE, type = c("output", "message"), split = FALSE) {
+    base::sink(file, append, type, split)
     if (match.arg(type) == "output") sinks <<- max(0L, sinks + if (is.null(file)) -1L else 1L)
   })
   run_block <- evaluate::evaluate
-  refuse_what_stays_open <- function(...) {
+  complain <- function(...) stop("the block leaves ", ..., call. = FALSE)
+  checking_the_end <- function(...) {
     sinks <<- 0L
     devices <- grDevices::dev.list()
-    try(stop(), silent = TRUE) # evaluate has no stack left to report an endless recursion, but try()
+    try(stop(), silent = TRUE) # so that the last message of a try() is not an older one
     evaluated <- run_block(...)
     if (any(vapply(evaluated, inherits, NA, "error"))) return(evaluated)
-    if (grepl("infinite recursion|C stack usage", geterrmessage())) stop(sub("^Error ?:? ?", "", geterrmessage()), call. = FALSE)
+    note(0L)
+    # An endless recursion leaves evaluate no stack to report it; the try() inside it has the message.
+    said <- geterrmessage()
+    if (grepl("infinite recursion|C stack usage", said)) {
+      stop(sub("^Error.*? ?: ", "", said, perl = TRUE), call. = FALSE)
+    }
     open <- setdiff(grDevices::dev.list(), devices)
     for (device in open) grDevices::dev.off(device)
     messages <- sink.number("message") != 2
     if (messages) base::sink(type = "message")
-    note(0L)
-    if (sinks > 0 || messages) stop("the block leaves a sink() open: end it with sink()", call. = FALSE)
-    if (length(open)) stop("the block leaves a graphics device open: end it with dev.off()", call. = FALSE)
+    if (sinks > 0 || messages) complain("a sink() open: end it with sink()")
+    if (length(open)) complain("a graphics device open: end it with dev.off()")
     evaluated
   }
   imports <- parent.env(asNamespace("IRkernel"))
@@ -105,5 +110,5 @@ local({
     assign(name, value, envir = imports)
   }
   replace_import("new_output_handler", noting_lines)
-  replace_import("evaluate", refuse_what_stays_open)
+  replace_import("evaluate", checking_the_end)
 })
