@@ -4,48 +4,7 @@ import json
 
 import contract
 import pytest
-
-CASES = contract.recorded("virtual_keys")
-CHAT = "budget_small_0"
-
-STORIES: dict[str, list[str]] = {
-    "student": [
-        "admin_key_info",
-        "admin_key_info_unknown",
-        "student_key_info_self",
-        "student_key_info_other",
-        "student_chat_ok2",
-        "student_emb_denied",
-        "student_missing_model",
-        "student_model_denied",
-        "student_stream",
-        "student_stream_model_denied",
-        "student_token_counter",
-        "student_unknown_model",
-        "gen_dup_alias",
-    ],
-    "rpm2": ["rpm2_0", "rpm2_1", "rpm2_stream"],
-    "tpm40": ["tpm40_1", "tpm40_1", "tpm40_2"],
-    "model_rpm": ["(chat)", "model_rpm_1"],
-    "limits": ["limits_headers"],
-    "parallel1": ["parallel1_0"],
-    "budget0": ["budget0_models"],
-    "budget_small": [
-        "budget_small_0",
-        "budget_small_emb",
-        "budget_small_key_info",
-        "budget_small_late",
-        "budget_small_models",
-        "budget_small_stream",
-    ],
-    "budget_dur": ["budget_dur_0"],
-    "expired": [],
-    "blocked": ["admin_block", "blocked_chat"],
-    "deleted": ["deleted_before", "admin_key_delete", "deleted_chat"],
-    "routes": ["routes_chat_denied", "routes_models"],
-    "nomodels": ["nomodels_chat", "key_update"],
-}
-"""What was done with each key, in order. In brackets: not in the recording, not compared."""
+from key_steps import CASES, CHAT, STORIES, told
 
 WITHOUT_A_KEY = [
     case
@@ -80,18 +39,9 @@ def compare(case, answer, *, but=()):
 
 @pytest.mark.parametrize("story", STORIES)
 def test_key_is_treated_as_recorded(recorded_proxy, story):
-    made = CASES[f"key_generate_{story}"]
-    answer = contract.send(recorded_proxy.url, made["request"])
-    compare(f"key_generate_{story}", answer)
-    old, new = (json.loads(r["body_text"])["key"] for r in (made["response"], answer))
-    for number, case in enumerate(STORIES[story]):
-        recorded = CASES[CHAT if case == "(chat)" else case]["request"]
-        request = json.loads(json.dumps(recorded).replace(old, new))
-        if case == "(chat)":
-            request["headers"]["authorization"] = f"Bearer {new}"
-        answer = contract.send(recorded_proxy.url, request)
+    for number, (case, answer) in enumerate(told(recorded_proxy.url, story)):
         if case != "(chat)":
-            but = [h for h, cases in VOLATILE_HEADERS_HERE.items() if case in cases and number == 0]
+            but = [h for h, cases in VOLATILE_HEADERS_HERE.items() if case in cases and number == 1]
             compare(case, answer, but=but)
 
 

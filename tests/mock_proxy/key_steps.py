@@ -1,0 +1,106 @@
+"""Requests with virtual keys, in their order: each server that is asked makes keys of its own.
+
+Two recordings: stories of one key each, and ``more_keys.json``, one long story of many keys with
+the answers of LiteLLM 1.106.2 and, where they differ, of 1.109.1. There, ``<name>`` stands for
+the key that the step ``gen_name`` made, ``#name#`` for its hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from typing import Any
+
+import contract
+
+Answer = dict[str, Any]
+
+CASES = contract.recorded("virtual_keys")
+CHAT = "budget_small_0"
+
+STORIES: dict[str, list[str]] = {
+    "student": [
+        "admin_key_info",
+        "admin_key_info_unknown",
+        "student_key_info_self",
+        "student_key_info_other",
+        "student_chat_ok2",
+        "student_emb_denied",
+        "student_missing_model",
+        "student_model_denied",
+        "student_stream",
+        "student_stream_model_denied",
+        "student_token_counter",
+        "student_unknown_model",
+        "gen_dup_alias",
+    ],
+    "rpm2": ["rpm2_0", "rpm2_1", "rpm2_stream"],
+    "tpm40": ["tpm40_1", "tpm40_1", "tpm40_2"],
+    "model_rpm": ["(chat)", "model_rpm_1"],
+    "limits": ["limits_headers"],
+    "parallel1": ["parallel1_0"],
+    "budget0": ["budget0_models"],
+    "budget_small": [
+        "budget_small_0",
+        "budget_small_emb",
+        "budget_small_key_info",
+        "budget_small_late",
+        "budget_small_models",
+        "budget_small_stream",
+    ],
+    "budget_dur": ["budget_dur_0"],
+    "expired": [],
+    "blocked": ["admin_block", "blocked_chat"],
+    "deleted": ["deleted_before", "admin_key_delete", "deleted_chat"],
+    "routes": ["routes_chat_denied", "routes_models"],
+    "nomodels": ["nomodels_chat", "key_update"],
+}
+"""What was done with each key, in order. In brackets: not in the recording, not compared."""
+
+STEPS: dict[str, Any] = json.loads((contract.DATA / "more_keys.json").read_text("utf-8"))
+
+LATE = {"tiny_2", "mtpm_b", "budget_small_emb"}
+"""Answers that LiteLLM gives from what it settles a moment after the answer before."""
+
+MOMENT = 2.0
+"""Seconds after which LiteLLM has settled."""
+
+
+def told(url: str, story: str, *, wait: bool = False) -> list[tuple[str, Answer]]:
+    """The answers to one story, in its order, that of making the key first."""
+    made = CASES[f"key_generate_{story}"]
+    answers = [(f"key_generate_{story}", contract.send(url, made["request"]))]
+    old, new = (json.loads(r["body_text"])["key"] for r in (made["response"], answers[0][1]))
+    for case in STORIES[story]:
+        recorded = CASES[CHAT if case == "(chat)" else case]["request"]
+        request = json.loads(json.dumps(recorded).replace(old, new))
+        if case == "(chat)":
+            request["headers"]["authorization"] = f"Bearer {new}"
+        if wait and case in LATE:
+            time.sleep(MOMENT)
+        answers.append((case, contract.send(url, request)))
+    return answers
+
+
+def stepped(url: str, *, wait: bool = False) -> dict[str, Answer]:
+    """The answers to all steps. A key that was not made goes by its name, as when recorded."""
+    keys: dict[str, str] = {}
+
+    def text_of(key: re.Match[str]) -> str:
+        return keys.get(key[1], key[1])
+
+    def hash_of(key: re.Match[str]) -> str:
+        return hashlib.sha256(keys[key[1]].encode()).hexdigest()
+
+    answers = {}
+    for name, step in STEPS.items():
+        request = re.sub(r"<(\w+)>", text_of, json.dumps(step["request"]))
+        request = re.sub(r"#(\w+)#", hash_of, request)
+        if wait and name in LATE:
+            time.sleep(MOMENT)
+        answers[name] = contract.send(url, json.loads(request))
+        if name.startswith("gen_") and answers[name]["status"] == 200:
+            keys[name[4:]] = json.loads(answers[name]["body_text"])["key"]
+    return answers
