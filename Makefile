@@ -6,6 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 LITELLM := .venv-litellm/bin/litellm
+KEYS := tests/mock_proxy/real_keys
 
 .DEFAULT_GOAL := lesson
 .PHONY: lesson teach notebooks test contract contract-environment browser browser-environment \
@@ -34,8 +35,8 @@ test: $(INSTALLED)-for-tests
 ## The same requests to the mock proxy and to a real LiteLLM, and the client libraries people use.
 contract: contract-environment
 	LITELLM_COMMAND="$(CURDIR)/$(LITELLM)" $(BIN)/python -m pytest $(PYTEST_ARGS) \
-	  tests/mock_proxy/test_against_litellm.py tests/mock_proxy/test_clients.py \
-	  tests/test_live_litellm.py
+	  tests/mock_proxy/test_against_litellm.py tests/mock_proxy/test_keys_against_litellm.py \
+	  tests/mock_proxy/test_clients.py tests/test_live_litellm.py
 
 ## The pages that people work with, in a headless Chromium, Chrome or Edge, which has to be there.
 browser: browser-environment
@@ -53,12 +54,12 @@ links: .venv-links/installed
 	.venv-links/bin/python -m pip install --quiet --disable-pip-version-check 'pytest-check-links>=0.10,<1'
 	@touch $@
 
-contract-environment: $(INSTALLED)-for-clients $(LITELLM)-installed
+contract-environment: $(INSTALLED)-for-clients $(LITELLM)-installed $(KEYS)/node_modules
 
 browser-environment: $(INSTALLED)-for-browser
 
 clean:
-	rm -rf .venv .venv-litellm .venv-links notebooks
+	rm -rf .venv .venv-litellm .venv-links notebooks $(KEYS)/node_modules
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -89,3 +90,10 @@ $(LITELLM)-installed:
 	.venv-litellm/bin/python -m pip install --quiet --disable-pip-version-check \
 	  'litellm[proxy]==1.106.2' prisma==0.15.0
 	@touch $@
+
+# What LiteLLM's virtual keys need beside PostgreSQL. Scripts of these packages would download
+# programs that are not used.
+$(KEYS)/node_modules: $(KEYS)/package-lock.json
+	@if command -v npm > /dev/null; then \
+	  npm ci --prefix $(KEYS) --ignore-scripts --no-audit --no-fund --silent && touch $@; \
+	  else echo "Without npm, virtual keys are not compared with LiteLLM's."; fi

@@ -164,7 +164,7 @@ class Call:
         headers = wire.answer_headers(
             self.caller.key,
             self.model,
-            self.group,
+            self.caller.key.meant_by(self.group),
             call_id=self.caller.call_id,
             cost=self.price(reply),
             seconds=time.perf_counter() - self.started,
@@ -242,7 +242,7 @@ def max_tokens(body: dict[str, Any]) -> int | None:
 
 def most_tokens(call: Call) -> int | None:
     """The limit on the answer's tokens: the request's, or the one that follows from the key's."""
-    most, tpm_limit = max_tokens(call.body), call.caller.key.tpm_limit
+    most, tpm_limit = max_tokens(call.body), call.caller.key.smallest_tpm_limit(call.group)
     if most is None and tpm_limit is not None and unasked_limit(tpm_limit) < 1024:
         return unasked_limit(tpm_limit)
     return most

@@ -87,6 +87,13 @@ def not_authenticated(reason: str) -> ProxyError:
     return ProxyError(401, f"Authentication Error, {reason}", "auth_error", "None")
 
 
+def for_administrators(path: str) -> ProxyError:
+    return not_authenticated(
+        "Only proxy admin can be used to generate, delete, update info for new keys/users/teams. "
+        f"Route={path}. Your role=unknown. Your user_id=*******"
+    )
+
+
 def no_virtual_key(received: str) -> ProxyError:
     shown = f"{received[:4]}****{received[-4:]}" if len(received) > 8 else "****"
     message = f"LiteLLM Virtual Key expected. Received={shown}, expected to start with 'sk-'."
@@ -205,7 +212,7 @@ def answer_headers(
     call_id: str,
     cost: tuple[float, float] | None,
     seconds: float,
-    remaining: Mapping[str, tuple[int, int]],
+    remaining: Mapping[tuple[str, store.LimitKind], tuple[int, int]],
     model_limits: Mapping[str, int],
     is_stream: bool = False,
 ) -> Headers:
@@ -245,9 +252,9 @@ def answer_headers(
         "x-litellm-attempted-retries": "0",
         "x-litellm-attempted-fallbacks": "0",
     }
-    for kind, (left, limit) in remaining.items():
-        headers[f"x-ratelimit-api_key-remaining-{kind}"] = str(left)
-        headers[f"x-ratelimit-api_key-limit-{kind}"] = str(limit)
+    for (scope, kind), (left, limit) in remaining.items():
+        headers[f"x-ratelimit-{scope}-remaining-{kind}"] = str(left)
+        headers[f"x-ratelimit-{scope}-limit-{kind}"] = str(limit)
     return headers
 
 

@@ -202,11 +202,13 @@ async def let_in(request: Request, proxy: Proxy, caller: Caller, form: Form) -> 
         name = request.path_params.get("model") or body.get("model")
         if name is not None and not isinstance(name, str):
             raise wire.model_is_no_text()
-        admission = caller.key.admit(name or "", reserve=_reserve(body, caller.key.tpm_limit))
+        admission = caller.key.admit(
+            name or "", reserve=_reserve(body, caller.key.smallest_tpm_limit(name))
+        )
         for parameter in form.needs:
             if body.get(parameter) is None:
                 raise wire.missing_parameter(form.name, parameter)
-        model = proxy.config.find(name) if name else None
+        model = proxy.config.find(caller.key.meant_by(name)) if name else None
         if name is None or model is None:
             raise wire.unknown_model(form.name, name)
         timeout = float(model.params.get("timeout") or form.default_timeout)

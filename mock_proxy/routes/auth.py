@@ -29,13 +29,32 @@ ASKED_MODEL = "mock_proxy.model"
 """Where a request's scope says for which model a key was needed, None for none."""
 
 
-async def enter(request: Request, keys: KeyStore, *, is_llm_route: bool = True) -> Caller:
+async def enter(
+    request: Request,
+    keys: KeyStore,
+    *,
+    is_llm_route: bool = True,
+    for_admins: bool = False,
+    has_form: bool = False,
+) -> Caller:
     """Read the body, then find the key and ask whether it may do this.
 
     LiteLLM 1.106.2 reports a body that is no JSON before it looks for a key; a blocked key
     before a model that is denied, that before an expired key, and that before a budget.
     Routes that are not the API of a model (``is_llm_route`` false) ask for no budget.
+    Where the body is a form of FastAPI's (``has_form``), that has read it before.
     """
+    if has_form:
+        await _check_json(request)
+    caller = await _let_in(request, keys, is_llm_route=is_llm_route)
+    if for_admins and not (caller.key.is_master or caller.key.is_admin):
+        raise wire.for_administrators(request.url.path)
+    if has_form:
+        await _check_form(request)
+    return caller
+
+
+async def _let_in(request: Request, keys: KeyStore, *, is_llm_route: bool) -> Caller:
     body = await read_body(request)
     model = request.scope[ASKED_MODEL] = request.path_params.get("model") or body.get("model")
     key = find_key(request, keys)
@@ -67,6 +86,42 @@ def _allows(routes: list[Any], path: str) -> bool:
     """Whether a key's routes include this one; ``llm_api_routes`` stands for those of models."""
     names = [str(route) for route in routes]
     return path in names or ("llm_api_routes" in names and not path.startswith(NO_LLM_ROUTES))
+
+
+async def _check_json(request: Request) -> None:
+    """Raise what FastAPI answers to a form that is said to be JSON, and is none."""
+    raw = await request.body()
+    if not raw or not _is_json(request):
+        return
+    try:
+        json.loads(raw)
+    except json.JSONDecodeError as problem:
+        place = ["body", problem.pos]
+        error = {"type": "json_invalid", "loc": place, "msg": "JSON decode error"}
+        raise wire.Detail(422, [error]) from None
+    except (ValueError, RecursionError):
+        raise wire.Detail(400, "There was an error parsing the body") from None
+
+
+async def _check_form(request: Request) -> None:
+    """Raise what FastAPI answers to a form that is not there, or no JSON."""
+    if not await request.body():
+        error = {"type": "missing", "loc": ["body"], "msg": "Field required"}
+        raise wire.Detail(422, [error])
+    if not _is_json(request):
+        message = "Input should be a valid dictionary or object to extract fields from"
+        error = {"type": "model_attributes_type", "loc": ["body"], "msg": message}
+        raise wire.Detail(422, [error])
+
+
+def _is_json(request: Request) -> bool:
+    content_type = request.headers.get("content-type")
+    if content_type is None:
+        return True
+    name = content_type.partition(";")[0].strip().lower()
+    return name == "application/json" or (
+        name.startswith("application/") and name.endswith("+json")
+    )
 
 
 def find_key(request: Request, keys: KeyStore) -> Key:

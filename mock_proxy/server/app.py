@@ -8,7 +8,7 @@ FastAPI's.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,18 +173,22 @@ ROUTES: tuple[tuple[str, str, Answer], ...] = (
     ("POST", "/utils/token_counter", texts.count),
     ("GET", "/models", models.listing),
     ("GET", "/v1/models", models.listing),
-    ("GET", "/v1/models/{model_id}", models.one),
-    ("GET", "/models/{model_id}", models.one),
-    ("GET", "/model/info", models.info),
-    ("GET", "/v1/model/info", models.info),
-    ("GET", "/model_group/info", models.groups),
-    ("GET", "/utils/supported_openai_params", models.parameters),
 )
 """In the order in which they are tried: those that are asked most come first."""
 
-KEY_ROUTES: tuple[tuple[str, str, Answer], ...] = (
+FREE_ROUTES: tuple[tuple[str, str, Answer], ...] = (
+    ("GET", "/model/info", models.info),
+    ("GET", "/v1/model/info", models.info),
+    ("GET", "/model_group/info", models.groups),
     ("GET", "/key/info", admin.info),
     ("GET", "/key/list", admin.listing),
+)
+"""Those that ask for no budget."""
+
+ADMIN_ROUTES: tuple[tuple[str, str, Answer], ...] = (
+    ("GET", "/v1/models/{model_id}", models.one),
+    ("GET", "/models/{model_id}", models.one),
+    ("GET", "/utils/supported_openai_params", models.parameters),
     ("GET", "/spend/logs", admin.spend_logs),
     ("POST", "/key/generate", admin.generate),
     ("POST", "/key/update", admin.update),
@@ -194,22 +198,29 @@ KEY_ROUTES: tuple[tuple[str, str, Answer], ...] = (
     ("POST", "/key/regenerate", admin.regenerate),
     ("POST", "/key/{key}/regenerate", admin.regenerate),
 )
-"""Those that ask for no budget."""
+"""Those for the master key and keys of admins; a LiteLLM counts more to them than it should."""
 
 
 def _routes(proxy: Proxy) -> Iterator[BaseRoute]:
-    for routes, is_llm_route in ((ROUTES, True), (KEY_ROUTES, False)):
+    for routes in (ROUTES, FREE_ROUTES, ADMIN_ROUTES):
         for method, path, answer in routes:
-            yield route(method, path, _endpoint(proxy, answer, is_llm_route=is_llm_route))
+            has_form = method == "POST" and path.startswith(("/key/", "/utils/"))
+            enters = partial(
+                enter,
+                keys=proxy.keys,
+                is_llm_route=routes is ROUTES,
+                for_admins=routes is ADMIN_ROUTES,
+                has_form=has_form and answer is not admin.regenerate,
+            )
+            yield route(method, path, _endpoint(proxy, enters, answer))
 
 
 def _endpoint(
-    proxy: Proxy, answer: Answer, *, is_llm_route: bool
+    proxy: Proxy, enters: Callable[[Request], Awaitable[Caller]], answer: Answer
 ) -> Callable[[Request], Awaitable[Response]]:
     """Who asks, then the answer."""
 
     async def endpoint(request: Request) -> Response:
-        caller = await enter(request, proxy.keys, is_llm_route=is_llm_route)
-        return await answer(request, proxy, caller)
+        return await answer(request, proxy, await enters(request))
 
     return endpoint

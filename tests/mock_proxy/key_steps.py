@@ -59,13 +59,30 @@ STORIES: dict[str, list[str]] = {
 }
 """What was done with each key, in order. In brackets: not in the recording, not compared."""
 
+VERSIONS = ("1.106.2", "1.109.1")
+
 STEPS: dict[str, Any] = json.loads((contract.DATA / "more_keys.json").read_text("utf-8"))
 
-LATE = {"tiny_2", "mtpm_b", "budget_small_emb"}
+CUT = 20_000
+"""Characters of a body that were recorded."""
+
+LATE = {"tiny_2", "mtpm_b", "budget_small_emb", "tpm40_2"}
 """Answers that LiteLLM gives from what it settles a moment after the answer before."""
 
 MOMENT = 2.0
 """Seconds after which LiteLLM has settled."""
+
+
+def substance(answer: Answer) -> dict[str, Any]:
+    """What of an answer is compared.
+
+    How much was spent differs in its last digits: LiteLLM adds and subtracts reservations. When a
+    key was last used is entered with its spend, some ten seconds late.
+    """
+    compared = contract.substance(answer)
+    body = contract.rounded_cost(compared["body"])
+    compared["body"] = re.sub(r'(?<="last_active": )(null|"[^"]*")', "<late>", body)
+    return compared
 
 
 def told(url: str, story: str, *, wait: bool = False) -> list[tuple[str, Answer]]:
@@ -82,6 +99,20 @@ def told(url: str, story: str, *, wait: bool = False) -> list[tuple[str, Answer]
             time.sleep(MOMENT)
         answers.append((case, contract.send(url, request)))
     return answers
+
+
+def recorded_step(step: str, version: str) -> Answer:
+    """The answer of this version of LiteLLM: its status and body, the body cut at CUT."""
+    answers = STEPS[step]
+    return {**answers.get(version, answers["1.106.2"]), "headers": []}
+
+
+def cut(answer: Answer, to: Answer) -> Answer:
+    """The answer without its headers, and no longer than a recorded one that was cut."""
+    text = answer["body_text"]
+    if len(to["body_text"]) >= CUT:
+        text = text[:CUT]
+    return {**answer, "headers": [], "body_text": text}
 
 
 def stepped(url: str, *, wait: bool = False) -> dict[str, Answer]:
@@ -104,3 +135,22 @@ def stepped(url: str, *, wait: bool = False) -> dict[str, Answer]:
         if name.startswith("gen_") and answers[name]["status"] == 200:
             keys[name[4:]] = json.loads(answers[name]["body_text"])["key"]
     return answers
+
+
+NO_SUCH_ROUTE = "The mock has no such route: no page, learner or instructor asks for it."
+
+DIFFERENT_STEPS = {
+    "stud_get_user_info": NO_SUCH_ROUTE,
+    "stud_get_health": "LiteLLM asks every model's provider; the mock has none to ask.",
+    "stud_get_team_list": NO_SUCH_ROUTE,
+    "stud_get_budget_list": NO_SUCH_ROUTE,
+    "stud_get_global_spend": NO_SUCH_ROUTE,
+    "stud_new_user": NO_SUCH_ROUTE,
+    **dict.fromkeys(
+        ("stud_get_model_info", "stud_get_v1_model_info", "tiny_get_model_info"),
+        "The mock tells not yet that a key has no access of its own to a model.",
+    ),
+    "stud_comp": "The mock counts a prompt as the chat that it becomes.",
+    "stud_fallback_denied": "The mock ignores fallbacks.",
+}
+"""Steps that the mock answers otherwise, and why."""

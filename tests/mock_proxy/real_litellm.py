@@ -59,6 +59,12 @@ def postgresql() -> Path | None:
     return versions[-1].parent if versions else None
 
 
+def version() -> str:
+    """The number of the LiteLLM that runs here."""
+    code = "import importlib.metadata as m; print(m.version('litellm'))"
+    return _python(code)
+
+
 @contextlib.contextmanager
 def litellm(config: Path, environment: Mapping[str, str]) -> Iterator[str]:
     """The address of a LiteLLM with this configuration, ready to answer."""
@@ -99,12 +105,10 @@ def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
 @contextlib.contextmanager
 def litellm_with_keys(config: Path, environment: Mapping[str, str]) -> Iterator[str]:
     """The address of a LiteLLM that has a database of its own, which ends with it."""
-    assert COMMAND is not None
-    python = Path(COMMAND).parent / "python"
     with tempfile.TemporaryDirectory(prefix="litellm-keys-") as name, database() as url:
         folder = Path(name)
-        _migrate(url, python)
-        prisma = _prisma(folder, python)
+        _migrate(url)
+        prisma = _prisma(folder)
         with litellm(config, {**environment, **prisma, "DATABASE_URL": url}) as address:
             yield address
 
@@ -147,11 +151,11 @@ def database() -> Iterator[str]:
             run("pg_ctl", "stop", "--wait", "--silent", "--mode=immediate")
 
 
-def _migrate(url: str, python: Path) -> None:
+def _migrate(url: str) -> None:
     """Make LiteLLM's tables, by the migrations that its wheel brings."""
     programs = postgresql()
     assert programs is not None
-    migrations = _folder_of("litellm_proxy_extras", python) / "migrations"
+    migrations = _folder_of("litellm_proxy_extras") / "migrations"
     files = sorted(migrations.glob("*/migration.sql"))
     arguments = [part for file in files for part in ("-f", str(file))]
     subprocess.run(
@@ -165,9 +169,9 @@ def _migrate(url: str, python: Path) -> None:
 # --- Prisma -----------------------------------------------------------------------------------
 
 
-def _prisma(folder: Path, python: Path) -> dict[str, str]:
+def _prisma(folder: Path) -> dict[str, str]:
     """Make Prisma's client for LiteLLM's schema; the environment in which LiteLLM finds it."""
-    schema = (_folder_of("litellm", python) / "proxy" / "schema.prisma").read_text("utf-8")
+    schema = (_folder_of("litellm") / "proxy" / "schema.prisma").read_text("utf-8")
     # Targets are native engines, to be downloaded.
     schema = re.sub(r"^\s*binaryTargets.*\n", f'  output = "{folder}/prisma"\n', schema, flags=re.M)
     (folder / "schema.prisma").write_text(schema, encoding="utf-8")
@@ -178,7 +182,9 @@ def _prisma(folder: Path, python: Path) -> dict[str, str]:
     nothing.write_text("#!/bin/sh\n", encoding="utf-8")
     nothing.chmod(0o755)
     environment = {
-        "PATH": os.pathsep.join([str(nothing.parent), str(python.parent), os.environ["PATH"]]),
+        "PATH": os.pathsep.join(
+            [str(nothing.parent), str(Path(COMMAND or "").parent), os.environ["PATH"]]
+        ),
         "PYTHONPATH": str(folder),
         "PRISMA_QUERY_ENGINE_BINARY": str(ENGINE),
         "PRISMA_SCHEMA_ENGINE_BINARY": str(ENGINE),
@@ -194,7 +200,16 @@ def _prisma(folder: Path, python: Path) -> dict[str, str]:
     return environment
 
 
-def _folder_of(package: str, python: Path) -> Path:
+# --- LiteLLM's own environment ----------------------------------------------------------------
+
+
+def _folder_of(package: str) -> Path:
     code = f"import importlib.util as u; print(u.find_spec('{package}').origin)"
-    found = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True)
-    return Path(found.stdout.strip()).parent
+    return Path(_python(code)).parent
+
+
+def _python(code: str) -> str:
+    """What LiteLLM's Python prints."""
+    python = Path(COMMAND or "").parent / "python"
+    command = [str(python), "-c", code]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
