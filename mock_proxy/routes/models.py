@@ -162,9 +162,7 @@ async def parameters(request: Request, proxy: Proxy, caller: Caller) -> Response
         raise Detail(422, [problem])
     supported = list(_forms()["supported_openai_params"])
     if tokens.key_in_table(name):
-        lacking = ["reasoning_effort"]
-        if name in checks.WITHOUT_RESPONSE_FORMAT:
-            lacking.append("response_format")
+        lacking = checks.unsupported(name)
         supported = [parameter for parameter in supported if parameter not in lacking] + ["user"]
     elif proxy.config.find(name) is None:
         raise Detail(400, {"error": f"Could not map model={name}"})
