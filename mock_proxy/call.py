@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -44,6 +44,7 @@ class Choice:
     """What else an upstream's message holds, such as ``reasoning_content``."""
     logprobs: Any = None
     refusal: str | None = None
+    annotations: list[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,8 @@ class Call:
     """What remains of the model's own limits, as headers say it."""
     route: str
     log: SpendLog
+    fallbacks: int = 0
+    """1 if another model was asked before, and failed."""
     started: float = field(default_factory=time.perf_counter)
     id: str = field(default_factory=wire.new_id)
     created: int = field(default_factory=wire.timestamp)
@@ -171,6 +174,7 @@ class Call:
             remaining=self.admission.remaining,
             model_limits=self.model_limits,
             is_stream=is_stream,
+            fallbacks=self.fallbacks,
         )
         if not reply.made_here:  # it would say how much of the time was LiteLLM's own
             headers.pop("x-litellm-overhead-duration-ms", None)
@@ -184,7 +188,7 @@ class Call:
         self.admission.close(reply.prompt_tokens + reply.completion_tokens, cost)
         self.log.entries.append(
             Entry(
-                self.id,
+                reply.said.get("id", self.id),
                 self.caller.call_id,
                 self.route,
                 self.caller.key,
@@ -209,10 +213,25 @@ class Proxy:
     meters: dict[str, Meter] = field(default_factory=dict)
     log: SpendLog = field(default_factory=SpendLog)
 
+    def instead(self, call: Call, name: str, body: Body) -> Call:
+        """The same call to another model, with these parameters changed, or ProxyError."""
+        model = self.config.find(name)
+        if model is None:
+            raise wire.not_deployed(name)
+        return replace(
+            call,
+            body={**call.body, **body, "model": name},
+            model=model,
+            group=name,
+            maker=self.maker_for(model),
+            model_limits=self.use(model),
+            fallbacks=1,
+        )
+
     def use(self, model: Model) -> dict[str, int]:
         """Count a request to a model whose configuration limits it, and say what remains.
 
-        LiteLLM 1.106.2 reports ``rpm`` in headers, below zero too, and refuses nothing.
+        LiteLLM reports ``rpm`` in headers, below zero too, and refuses nothing.
         """
         limit = model.params.get("rpm")
         if not isinstance(limit, int):

@@ -1,4 +1,4 @@
-"""The maker of canned answers: what LiteLLM 1.106.2 makes of a model's ``mock_response``."""
+"""The maker of canned answers: what LiteLLM makes of a model's ``mock_response``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from ..call import Call, Choice, Instead, Piece, Ready, Reply
 from ..litellm import tokens, wire
+from ..litellm import version as versions
 from . import refusals, rules
 
 PROMPT_TOKENS, COMPLETION_TOKENS = 10, 20
@@ -59,6 +60,8 @@ class Canned:
         answer = call.model.mock_response
         if isinstance(answer, str) and answer.startswith(MID_STREAM):
             # It breaks at the first piece, before anything was sent, and so goes out as JSON.
+            if versions.current().types_every_error:
+                raise wire.failed(529, MID_STREAM_MESSAGE, call.group, "internal_server_error")
             error = wire.ProxyError(529, MID_STREAM_MESSAGE, None)
             headers = call.headers(reply, is_stream=True)
             raise Instead(wire.JSON(error.body, error.status, headers=headers))
@@ -110,6 +113,8 @@ def _reply(call: Call) -> Reply:
     said = {}
     if call.is_stream:
         prompt, completion = call.prompt_tokens, tokens.count(text)
+        if versions.current().counts_all_streamed_answers:
+            completion *= len(choices)
         details = {"reasoning_tokens": 0, "text_tokens": completion}
         said = {"usage": {"completion_tokens_details": details}}
     elif call.caller.key.max_budget is not None:
@@ -169,7 +174,7 @@ def _chunk(call: Call, choices: Piece) -> Ready:
 def _chunks_of_several(call: Call, reply: Reply) -> Iterator[Ready]:
     """A canned stream of several answers, whose form differs from that of one.
 
-    LiteLLM 1.106.2 orders the fields otherwise, names the role in each piece of every answer
+    LiteLLM orders the fields otherwise, names the role in each piece of every answer
     but the first, and ends once, for the first.
     """
     for at, text in enumerate(_in_pieces(reply)):
@@ -274,7 +279,8 @@ def _message(call: Call, text: str) -> Reply:
         "type": "message",
         "usage": {"input_tokens": prompt, "output_tokens": completion},
     }
-    return Reply((Choice(text),), prompt, completion, (0.0, 0.0), body=body)
+    cost = None if versions.current().canned_message_has_price else (0.0, 0.0)
+    return Reply((Choice(text),), prompt, completion, cost, body=body)
 
 
 # --- failures ---------------------------------------------------------------------------------

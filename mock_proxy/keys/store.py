@@ -159,8 +159,11 @@ class Key:
 
     def meant_by(self, model: str) -> str:
         """The model that this key calls by this name."""
-        aliases: dict[str, str] = self.other.get("aliases") or {}
-        return aliases.get(model, model)
+        return self.aliases().get(model, model)
+
+    def aliases(self) -> dict[str, str]:
+        """The key's own names for models."""
+        return dict(self.other.get("aliases") or {})
 
     def uses_all_models(self) -> bool:
         """Whether the key may use whatever model there is; an empty list means so."""

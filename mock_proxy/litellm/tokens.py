@@ -55,7 +55,7 @@ def count_messages(messages: Iterable[Any]) -> int:
     """The tokens of a chat's messages, with what the chat form adds.
 
     Three for each message, one more for a name, and three that open the reply: OpenAI's
-    published rule, which LiteLLM 1.106.2 follows ("Hello" from a user is 8).
+    published rule, which LiteLLM follows ("Hello" from a user is 8).
     """
     total = 3
     for message in messages:
@@ -65,6 +65,49 @@ def count_messages(messages: Iterable[Any]) -> int:
         for key, value in message.items():
             total += count(text_of(value)) + (key == "name")
     return total
+
+
+def count_tools(tools: Iterable[Any], *, has_system: bool) -> int:
+    """The tokens that tools add to a chat, written as LiteLLM takes OpenAI to write them."""
+    lines = ["namespace functions {", ""]
+    for tool in tools:
+        function = tool.get("function") if isinstance(tool, Mapping) else None
+        if isinstance(function, Mapping) and function.get("name"):
+            if function.get("description"):
+                lines.append(f"// {function['description']}")
+            written = _parameters(function.get("parameters"))
+            if written:
+                lines += [f"type {function['name']} = (_: {{", written, "}) => any;", ""]
+            else:
+                lines += [f"type {function['name']} = () => any;", ""]
+    text = "\n".join([*lines, "} // namespace functions"])
+    return count(text) + 9 - 4 * has_system
+
+
+def _parameters(schema: Any) -> str:
+    """An object's properties, as TypeScript has them."""
+    schema = schema if isinstance(schema, Mapping) else {}
+    properties, required = schema.get("properties"), schema.get("required") or []
+    lines = []
+    for name, kind in properties.items() if isinstance(properties, Mapping) else ():
+        kind = kind if isinstance(kind, Mapping) else {}
+        if kind.get("description"):
+            lines.append(f"// {kind['description']}")
+        optional = "" if name in required else "?"
+        lines.append(f"{name}{optional}: {_type(kind)},")
+    return "\n".join(lines)
+
+
+def _type(kind: Mapping[str, Any]) -> str:
+    if kind.get("enum"):
+        return " | ".join(f'"{value}"' for value in kind["enum"])
+    if kind.get("type") == "array":
+        items = kind.get("items")
+        return f"{_type(items if isinstance(items, Mapping) else {})}[]"
+    if kind.get("type") == "object":
+        return "{\n" + _parameters(kind) + "\n}"
+    known = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean"}
+    return known.get(str(kind.get("type")), "any")
 
 
 def text_of(content: Any) -> str:

@@ -98,6 +98,9 @@ PLAIN_FIELDS = (
 )
 KEPT_FIELDS = ("team_id", "user_id", "agent_id", "aliases", "permissions")
 
+SOFT_BUDGET = "of budget_id"
+"""The name in a key's other settings of what stands in its row of LiteLLM's table of budgets."""
+
 LICENSED_FIELDS = (
     *("disable_global_guardrails", "guardrails", "policies", "tags", "team_member_key_duration"),
     *("prompts", "logging", "secret_manager_settings"),
@@ -114,6 +117,7 @@ NO_LICENCE = (
 SHORTEST_KEY = 16
 """Characters."""
 
+STATUSES = ("active", "expired", "revoked", "deleted")
 SORTED_BY = ("spend", "max_budget", "created_at", "updated_at", "token", "key_alias")
 
 
@@ -141,16 +145,7 @@ async def generate(request: Request, proxy: Proxy, caller: Caller) -> Response:
         "token_id": key.token,
         "expires": _microseconds(key.expires),
     }
-    if form.soft_budget is not None:
-        body["litellm_budget_table"] |= {
-            "budget_id": key.other["budget_id"],
-            "soft_budget": form.soft_budget,
-            "created_at": body["created_at"],
-            "updated_at": body["created_at"],
-        }
-    else:
-        body["litellm_budget_table"] = None
-    if not versions.current().has_newer_router_settings:
+    if not versions.current().has_newer_fields:
         for name in ("content_policy_fallbacks", "fallback_on_unsupported_params"):
             del body["router_settings"][name]
     return JSON({name: body[name] for name in _form("generated")})
@@ -246,7 +241,7 @@ async def regenerate(request: Request, proxy: Proxy, caller: Caller) -> Response
 
 
 async def spend_logs(request: Request, proxy: Proxy, caller: Caller) -> Response:
-    return spend.answer(request, proxy.log)
+    return spend.answer(request, proxy.log, caller.key)
 
 
 async def listing(request: Request, proxy: Proxy, caller: Caller) -> Response:
@@ -280,8 +275,8 @@ async def listing(request: Request, proxy: Proxy, caller: Caller) -> Response:
 def _candidates(proxy: Proxy, form: Listing) -> list[Key]:
     """The keys that there are, or were, the newest first."""
     if form.status not in (None, "active", "expired", "revoked", "deleted"):
-        raise _wrong_settings(
-            Refused("Invalid status value. Supported: 'active', 'expired', 'revoked', 'deleted'.")
+        raise _wrong_query(
+            "Invalid status value. Supported: 'active', 'expired', 'revoked', 'deleted'."
         )
     return list(reversed(list(proxy.keys.deleted if form.status == "deleted" else proxy.keys)))
 
@@ -305,10 +300,10 @@ def _sorted(keys: list[Key], form: Listing) -> list[Key]:
         return keys
     if name not in SORTED_BY:
         columns = ", ".join(SORTED_BY)
-        raise _wrong_settings(Refused(f"Invalid sort column. Must be one of: {columns}"))
+        raise _wrong_query(f"Invalid sort column. Must be one of: {columns}")
     order = form.sort_order.lower()
     if order not in ("asc", "desc"):
-        raise _wrong_settings(Refused("Invalid sort order. Must be 'asc' or 'desc'"))
+        raise _wrong_query("Invalid sort order. Must be 'asc' or 'desc'")
     with_value = [key for key in keys if getattr(key, name) is not None]
     without = [key for key in keys if getattr(key, name) is None]
     with_value.sort(key=lambda key: getattr(key, name), reverse=order == "desc")
@@ -345,7 +340,7 @@ def settings_of(form: KeySettings, *, changing: bool = False) -> dict[str, Any]:
     kept = {name: getattr(form, name, None) for name in KEPT_FIELDS}
     kept = {name: value for name, value in kept.items() if value is not None}
     if form.soft_budget is not None and not changing:
-        kept["budget_id"] = str(uuid.uuid4())
+        kept |= {"budget_id": str(uuid.uuid4()), SOFT_BUDGET: form.soft_budget}
     if kept:
         given["other"] = kept
     return given
@@ -415,6 +410,11 @@ def _wrong_settings(problem: Refused | ValueError) -> ProxyError:
         return ProxyError(500, str(problem), "internal_server_error")
     message = str({"error": problem.problem})
     return ProxyError(problem.status, message, _type_of(problem.status) or "internal_server_error")
+
+
+def _wrong_query(problem: str) -> ProxyError:
+    message, kind = str({"error": problem}), _type_of(400) or "internal_server_error"
+    return ProxyError(400, message, kind, versions.current().key_error_param)
 
 
 def _wrong_change(problem: Refused | ValueError) -> ProxyError:
@@ -510,6 +510,13 @@ def _filled(name: str, key: Key) -> dict[str, Any]:
         "id": str(uuid.UUID(key.token[:32])),
         **key.other,
     }
+    if SOFT_BUDGET in key.other and name in ("generated", "info", "listed"):
+        known["litellm_budget_table"] = _form("budget") | {
+            "budget_id": key.other["budget_id"],
+            "soft_budget": key.other[SOFT_BUDGET],
+            "created_at": known["created_at"],
+            "updated_at": known["created_at"],
+        }
     return body | {field: value for field, value in known.items() if field in body}
 
 

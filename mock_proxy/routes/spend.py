@@ -11,19 +11,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..keys import store
+from ..keys.store import Key
+from ..litellm import version as versions
 from ..litellm import wire
 from ..litellm.spend_log import Entry, SpendLog
 
 
-def answer(request: Request, log: SpendLog) -> Response:
-    """The calls of all keys, or of one; only an admin is told.
+def answer(request: Request, log: SpendLog, caller: Key) -> Response:
+    """The calls of the caller's own key; with the master key those of all, or of one.
 
-    The form follows LiteLLM 1.106.2's OpenAPI description and the columns of its database. There,
-    a key of an internal user is told of the user's calls; keys here have no such users. Calls
-    that failed are not listed.
+    Not recorded: the form follows LiteLLM 1.106.2's OpenAPI description and the columns of its
+    database. There, a key without a user is refused and one of an internal user is told of the
+    user's calls; an institution's keys have users, and those here stand for them. Calls that
+    failed are not listed.
     """
-    query = request.query_params
-    entries = list(log.newest_first())
+    query, is_admin = request.query_params, caller.is_master or caller.is_admin
+    entries = [entry for entry in log.newest_first() if is_admin or entry.key is caller]
     if wanted := query.get("api_key"):
         token = store.digest(wanted) if wanted.startswith("sk-") else wanted
         entries = [entry for entry in entries if entry.key.token == token]
@@ -70,9 +73,8 @@ def _date(text: str | None) -> datetime:
         return datetime.strptime(f"{text} +0000", "%Y-%m-%d %z")
     except ValueError:
         problem = f"time data {text!r} does not match format '%Y-%m-%d'"
-        raise wire.ProxyError(
-            500, f"/spend/logs Error{problem}", "internal_error", "None"
-        ) from None
+        message, param = f"/spend/logs Error{problem}", versions.current().key_error_param
+        raise wire.ProxyError(500, message, "internal_error", param) from None
 
 
 def _json(rows: Iterable[dict[str, Any]]) -> Response:

@@ -19,6 +19,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..answers import recording
 from ..answers.canned import Canned
@@ -30,6 +31,8 @@ from ..classroom.board import Classroom
 from ..classroom.watch import add_classroom
 from ..config import Model, ProxyConfig
 from ..keys.store import KeyStore
+from ..litellm import version as versions
+from ..litellm.version import Version
 from ..litellm.wire import JSON, Detail, ProxyError
 from ..routes import admin, chat, embed, messages, models, responses, texts
 from ..routes.auth import enter
@@ -51,8 +54,11 @@ def create_app(
 ) -> Starlette:
     """The application; requests change nothing but ``keys``, and ``classroom`` if there is one.
 
+    It raises UnknownVersion if the configuration names a version of LiteLLM that is not known.
+
     ``relay`` has the answers made elsewhere; those of the models named in ``kept`` are kept there.
     """
+    version = versions.of(config.litellm_version)
     proxy = Proxy(config, keys, makers(relay, kept or {}))
     routes = [*_routes(proxy), *HEALTH, *swagger.routes()]
     app = Starlette(routes=routes, exception_handlers=ERRORS)
@@ -67,8 +73,21 @@ def create_app(
     app.add_middleware(RequestSize)
     if classroom is not None:
         add_classroom(app, classroom)
-    app.add_middleware(GZipMiddleware, minimum_size=500, compresslevel=6)
+    if version.compresses:
+        app.add_middleware(GZipMiddleware, minimum_size=500, compresslevel=6)
+    app.add_middleware(AnswersAs, version=version)
     return app
+
+
+class AnswersAs:
+    """Answer each request as this version of LiteLLM does."""
+
+    def __init__(self, app: ASGIApp, version: Version) -> None:
+        self.app, self.version = app, version
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        versions.use(self.version)
+        await self.app(scope, receive, send)
 
 
 def makers(relay: Relay | None, kept: Mapping[str, Recording]) -> Callable[[Model], Maker]:
@@ -177,19 +196,19 @@ ROUTES: tuple[tuple[str, str, Answer], ...] = (
 """In the order in which they are tried: those that are asked most come first."""
 
 FREE_ROUTES: tuple[tuple[str, str, Answer], ...] = (
+    ("GET", "/v1/models/{model_id}", models.one),
+    ("GET", "/models/{model_id}", models.one),
     ("GET", "/model/info", models.info),
     ("GET", "/v1/model/info", models.info),
     ("GET", "/model_group/info", models.groups),
     ("GET", "/key/info", admin.info),
     ("GET", "/key/list", admin.listing),
+    ("GET", "/spend/logs", admin.spend_logs),
 )
 """Those that ask for no budget."""
 
 ADMIN_ROUTES: tuple[tuple[str, str, Answer], ...] = (
-    ("GET", "/v1/models/{model_id}", models.one),
-    ("GET", "/models/{model_id}", models.one),
     ("GET", "/utils/supported_openai_params", models.parameters),
-    ("GET", "/spend/logs", admin.spend_logs),
     ("POST", "/key/generate", admin.generate),
     ("POST", "/key/update", admin.update),
     ("POST", "/key/delete", admin.delete),
@@ -198,7 +217,7 @@ ADMIN_ROUTES: tuple[tuple[str, str, Answer], ...] = (
     ("POST", "/key/regenerate", admin.regenerate),
     ("POST", "/key/{key}/regenerate", admin.regenerate),
 )
-"""Those for the master key and keys of admins; a LiteLLM counts more to them than it should."""
+"""Those for the master key and keys of admins."""
 
 
 def _routes(proxy: Proxy) -> Iterator[BaseRoute]:

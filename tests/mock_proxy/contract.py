@@ -6,6 +6,7 @@ everything else must be equal, the order of a body's fields included.
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import re
@@ -59,15 +60,17 @@ def send(url: str, request: dict[str, Any]) -> dict[str, Any]:
     address = urlsplit(url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
     body = request.get("body")
-    if body is not None and not isinstance(body, str):
-        body = json.dumps(body)
+    if isinstance(body, dict) and "__b64__" in body:  # no text
+        body = base64.b64decode(body["__b64__"])
+    elif body is not None:
+        body = (body if isinstance(body, str) else json.dumps(body)).encode()
     try:
         connection.putrequest(request["method"], request["path"], skip_accept_encoding=True)
         for name, value in (request.get("headers") or {}).items():
             connection.putheader(name, value)
         if body is not None:
-            connection.putheader("content-length", str(len(body.encode())))
-        connection.endheaders(body.encode() if body is not None else None)
+            connection.putheader("content-length", str(len(body)))
+        connection.endheaders(body)
         response = connection.getresponse()
         text = response.read().decode()
         return {

@@ -146,11 +146,6 @@ DIFFERENT_STEPS = {
     "stud_get_budget_list": NO_SUCH_ROUTE,
     "stud_get_global_spend": NO_SUCH_ROUTE,
     "stud_new_user": NO_SUCH_ROUTE,
-    **dict.fromkeys(
-        ("stud_get_model_info", "stud_get_v1_model_info", "tiny_get_model_info"),
-        "The mock tells not yet that a key has no access of its own to a model.",
-    ),
     "stud_comp": "The mock counts a prompt as the chat that it becomes.",
-    "stud_fallback_denied": "The mock ignores fallbacks.",
 }
 """Steps that the mock answers otherwise, and why."""

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from proxy_client import Client
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -22,10 +23,11 @@ def test_answer_has_a_providers_shape(client):
                 "message": {
                     "content": "Hello!",
                     "role": "assistant",
-                    "provider_specific_fields": {"refusal": None},
                     "annotations": [],
+                    "refusal": None,
                 },
                 "provider_specific_fields": {},
+                "logprobs": None,
             }
         ],
         "usage": {
@@ -46,7 +48,7 @@ def test_answer_has_a_providers_shape(client):
 
 def test_headers_say_model_cost_and_spend(client):
     headers = client.ask("Say hello.").headers
-    assert headers["x-litellm-version"] == "1.106.2"
+    assert headers["x-litellm-version"] == "1.109.1"
     assert headers["x-litellm-model-name"] == "openai/gpt-4o-mini"
     assert headers["x-litellm-model-group"] == "gpt-4o-mini"
     # 10 tokens at 0.15 and 2 at 0.60 USD a million
@@ -56,10 +58,20 @@ def test_headers_say_model_cost_and_spend(client):
     assert float(again["x-litellm-key-spend"]) == pytest.approx(5.4e-06)
 
 
-def test_model_without_a_price_names_no_cost(client):
+def test_model_without_a_price_seems_to_cost_nothing(client, older):
     headers = client.ask("Say hello.", model="Llama-3.3-70B-Instruct").headers
+    assert headers["x-litellm-response-cost"] == "0.0"
+    older_client = Client(older.url, older.new_key())
+    headers = older_client.ask("Say hello.", model="Llama-3.3-70B-Instruct").headers
     assert "x-litellm-response-cost" not in headers
     assert headers["x-litellm-response-cost-original"] == "0.0"
+
+
+def test_older_versions_put_a_refusal_elsewhere(older):
+    (choice,) = Client(older.url, older.new_key()).ask("Say hello.").json()["choices"]
+    assert choice["message"]["provider_specific_fields"] == {"refusal": None}
+    assert "refusal" not in choice["message"]
+    assert "logprobs" not in choice
 
 
 @pytest.mark.parametrize(
@@ -141,8 +153,15 @@ def test_messages_of_a_wrong_shape_are_told(client, messages):
 
 
 @pytest.mark.parametrize("body", ['"hello"', "[1]", "5", "null"])
-def test_body_that_is_no_mapping_is_litellms_own_fault(client, body):
+def test_body_that_is_no_object_is_told(client, body):
     response = client.post("/chat/completions", data=body)
+    assert response.status_code == 400
+    assert response.json()["error"]["message"] == "Invalid JSON payload: expected an object"
+
+
+@pytest.mark.parametrize("body", ['"hello"', "[1]", "5", "null"])
+def test_older_versions_stumble_over_a_body_that_is_no_object(older, body):
+    response = Client(older.url, older.new_key()).post("/chat/completions", data=body)
     assert response.status_code == 500
     assert response.json() == {
         "error": {"message": "Internal server error", "type": "internal_server_error"}
@@ -220,10 +239,13 @@ def test_stream_holds_the_same_answer_in_pieces(client):
     assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
 
 
-def test_stream_ends_with_usage_on_request(client):
-    response = client.ask("Say hello.", stream=True, stream_options={"include_usage": True})
+def test_stream_ends_with_usage_on_request(client, older):
+    with_usage = {"stream": True, "stream_options": {"include_usage": True}}
+    before = Client(older.url, older.new_key()).ask("Say hello.", **with_usage)
+    assert events(before)[-1]["choices"] == [{"index": 0, "delta": {}}]  # OpenAI's own has none
+    response = client.ask("Say hello.", **with_usage)
     last = events(response)[-1]
-    assert last["choices"] == [{"index": 0, "delta": {}}]  # OpenAI's own has none
+    assert last["choices"] == []
     assert last["usage"]["total_tokens"] == 12
     assert last["usage"]["cost"] == pytest.approx(2.7e-06)
 

@@ -49,12 +49,20 @@ def test_spent_budget_stops_everything_but_key_info(make):
     first = client.ask("Say hello.")
     assert first.status_code == 200
     assert first.headers["x-litellm-key-max-budget"] == "1e-06"
-    for response in (client.ask("Say hello."), client.get("/models")):
+    for response in (client.ask("Say hello."), client.ask("Say hello.", stream=True)):
         assert response.status_code == 422
         assert error(response)["type"] == "budget_exceeded"
         assert "Key=spender (sk-..." in error(response)["message"]
         assert "Max budget: 1e-06" in error(response)["message"]
     assert client.get("/key/info").json()["info"]["spend"] > 1e-6
+    for path in ("/models", "/model/info", "/model_group/info"):
+        assert client.get(path).status_code == 200
+
+
+def test_older_versions_refuse_the_models_over_budget(older):
+    client = Client(older.url, older.new_key(max_budget=0.0))
+    assert client.get("/models").status_code == 422
+    assert client.get("/model/info").status_code == 200
 
 
 def test_failed_request_costs_nothing(make):
