@@ -89,6 +89,9 @@ async def info(request: Request, proxy: Proxy, caller: Caller) -> Response:
 def _info(model: Model, key: Key) -> dict[str, Any]:
     """One model, its fields in LiteLLM's order: those of the file, then those of the tables."""
     params = {name: value for name, value in model.params.items() if name in SHOWN}
+    for name in ("timeout", "stream_timeout"):
+        if isinstance(params.get(name), int):
+            params[name] = float(params[name])
     mocked = [name for name in params if name.startswith("mock_") and name != "mock_response"]
     last = ("mock_response", "model", *mocked)
     form = _form("model_info")

@@ -85,6 +85,19 @@ def substance(answer: Answer) -> dict[str, Any]:
     return compared
 
 
+def differences(pairs: dict[str, tuple[Answer, Answer]]) -> list[str]:
+    """Where the mock's answer is not the real one's, by the name of the step."""
+    different = []
+    for step, answers in pairs.items():
+        mock, real = (substance(answer) for answer in answers)
+        different += [
+            f"{step}: {part}\n  mock: {mock[part]}\n  real: {real[part]}"
+            for part in mock
+            if mock[part] != real[part]
+        ]
+    return different
+
+
 def told(url: str, story: str, *, wait: bool = False) -> list[tuple[str, Answer]]:
     """The answers to one story, in its order, that of making the key first."""
     made = CASES[f"key_generate_{story}"]

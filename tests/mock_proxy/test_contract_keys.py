@@ -1,10 +1,12 @@
 """The recorded exchanges with virtual keys, replayed in their order, each key made anew."""
 
 import json
+from pathlib import Path
 
 import contract
 import key_steps
 import pytest
+import real_litellm
 from key_steps import CASES, CHAT, STEPS, STORIES, substance, told
 
 from mock_proxy.config import load
@@ -116,3 +118,35 @@ def test_exceptions_are_exceptions_still(steps, step):
 
 def test_few_steps_are_exceptions():
     assert len(DIFFERENT_STEPS) <= 0.05 * len(STEPS)
+
+
+# --- what the comparison with a real LiteLLM stands on ----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [("status", 400), ("body_text", '{"error": {}}'), ("headers", [["retry-after", "1"]])],
+)
+def test_a_difference_is_reported(part, change):
+    answer = CASES["admin_key_info"]["response"]
+    (reported,) = key_steps.differences({"step 1": (answer, {**answer, part: change})})
+    assert reported.startswith("step 1: " + part.removesuffix("_text"))
+    assert not key_steps.differences({"step 1": (answer, answer)})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("COMMAND", None, "LITELLM_COMMAND"),
+        ("postgresql", lambda: None, "PostgreSQL is not installed"),
+        ("PRISMA", Path("nowhere"), "Prisma is not installed"),
+    ],
+)
+def test_what_a_real_litellm_lacks_is_told(monkeypatch, name, value, reason):
+    monkeypatch.setattr(real_litellm, "COMMAND", "litellm")
+    monkeypatch.setattr(real_litellm, "postgresql", lambda: Path("bin"))
+    monkeypatch.setattr(real_litellm.shutil, "which", lambda name: name)
+    monkeypatch.setattr(real_litellm, name, value)
+    assert reason in str(real_litellm.missing())
+    monkeypatch.setattr(real_litellm.shutil, "which", lambda name: None)
+    assert real_litellm.missing() is not None

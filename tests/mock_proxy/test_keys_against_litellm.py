@@ -40,7 +40,8 @@ def litellm(environment) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def mock(environment) -> Iterator[str]:
-    with running(load(contract.DATA / "config.yaml")) as proxy:
+    config = load(contract.DATA / "config.yaml")
+    with running(config, litellm_version=real_litellm.version()) as proxy:
         yield proxy.url
 
 
@@ -63,13 +64,7 @@ def test_every_story_gets_litellms_answers(mock, litellm):
 
 def compare(pairs):
     """Report all differences at once: LiteLLM takes long to start."""
-    different = []
-    for step, answers in pairs.items():
-        mock, real = (key_steps.substance(answer) for answer in answers)
-        for part in mock:
-            if mock[part] != real[part]:
-                different.append(f"{step}: {part}\n  mock: {mock[part]}\n  real: {real[part]}")
-    if different:
+    if different := key_steps.differences(pairs):
         pytest.fail("\n".join(different), pytrace=False)
 
 
