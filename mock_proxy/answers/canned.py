@@ -257,13 +257,29 @@ def _response(call: Call, text: str) -> Reply:
 
 
 def _broken_stream(call: Call) -> Response:
-    """LiteLLM 1.106.2 cannot stream a canned answer in this form."""
+    """LiteLLM cannot stream a canned answer in this form."""
     reply = Reply((), *RESPONSE_TOKENS, RESPONSE_COST)
+    if versions.current().ends_broken_stream:
+        problem = "'ResponsesAPIResponse' object has no attribute '__aiter__'"
+        failed = {
+            "id": call.id.replace("chatcmpl-", "resp_"),
+            "created_at": call.created,
+            "error": {"code": "server_error", "message": problem},
+            "object": "response",
+            "output": [],
+            "status": "failed",
+        }
+        told = {"type": "response.failed", "response": failed, "sequence_number": 0}
+        content = b"event: response.failed\n" + wire.event(told) + wire.DONE
+        return Response(content, headers=_of_stream(call, reply), media_type="text/event-stream")
     error = {"message": "Error processing stream start", "type": "internal_server_error"}
-    problem = {"error": {**error, "param": None, "code": "500"}}
-    headers = {**call.headers(reply), "cache-control": "no-cache", "x-accel-buffering": "no"}
-    content = wire.event(problem) + wire.DONE
+    content = wire.event({"error": {**error, "param": None, "code": "500"}}) + wire.DONE
+    headers = _of_stream(call, reply)
     return Response(content, 500, headers=headers, media_type="text/event-stream")
+
+
+def _of_stream(call: Call, reply: Reply) -> wire.Headers:
+    return {**call.headers(reply), "cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
 def _message(call: Call, text: str) -> Reply:

@@ -38,7 +38,16 @@ class Version:
     reads_gzip: bool = True
     """A request's body may be compressed."""
     ends_broken_stream: bool = True
-    """A stream with an error in the middle ends as others do, with ``[DONE]``."""
+    """A stream with an error in it ends as others do, with ``[DONE]``."""
+
+    more_prompt_details: tuple[str, ...] = (
+        *("image_tokens", "text_tokens", "video_tokens"),
+        "initial_prompt_tokens",
+    )
+    """What a text completion's usage names beside the provider's details of the prompt; nothing
+    stands for the same as of the answer."""
+    names_async_calls: bool = True
+    """A function call in OpenAI's newer form has ``async``, null."""
 
     # Errors
     key_error_param: str | None = None
@@ -78,6 +87,8 @@ VERSIONS = {
             compresses=True,
             reads_gzip=False,
             ends_broken_stream=False,
+            more_prompt_details=(),
+            names_async_calls=False,
             key_error_param="None",
             names_hash_of_unknown_key=True,
             refuses_models_over_budget=True,

@@ -73,10 +73,27 @@ def _choice(index: int, choice: Choice) -> dict[str, Any]:
 
 async def events(call: Call, stream: Stream) -> AsyncIterator[bytes]:
     said = stream.reply().said
+    is_first = True
     async for piece in stream.pieces():
-        yield wire.event(piece if isinstance(piece, Ready) else _chunk(call, piece, said))
+        if isinstance(piece, Ready):
+            yield wire.event(piece)
+        elif choices := _once(piece, is_first=is_first):
+            yield wire.event(_chunk(call, choices, said))
+            is_first = False
     if wants_usage(call):
         yield wire.event(_usage_chunk(call, stream.reply()))
+
+
+def _once(piece: Piece, *, is_first: bool) -> Piece:
+    """The piece as LiteLLM hands it on: of several answers only the first one's end is told, and
+    who speaks is told only at the beginning."""
+    choices = [one for one in piece if not (one["index"] and "finish_reason" in one)]
+    if is_first:
+        return choices
+    for choice in choices:
+        if choice["delta"].pop("role", None) and choice["delta"].get("content") == "":
+            del choice["delta"]["content"]
+    return [one for one in choices if one["delta"] or "finish_reason" in one or len(one) > 2]
 
 
 def _chunk(call: Call, choices: Piece, said: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -95,12 +112,13 @@ def _chunk(call: Call, choices: Piece, said: dict[str, Any], **more: Any) -> dic
 
 
 def _usage_chunk(call: Call, reply: Reply) -> dict[str, Any]:
-    """The last chunk."""
+    """The last chunk. LiteLLM does not count what a canned answer without a text has used."""
     usage, price = usage_of(reply), call.price(reply)
     if price is not None:
         usage["cost"] = sum(price)
     choices = [{"index": 0, "delta": {}}] if versions.current().usage_chunk_has_choice else []
-    return _chunk(call, choices, reply.said, usage=usage)
+    counted = {} if call.model.is_canned and not reply.completion_tokens else {"usage": usage}
+    return _chunk(call, choices, reply.said, **counted)
 
 
 FORM = Form(

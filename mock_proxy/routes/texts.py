@@ -57,10 +57,12 @@ def in_form(error: ProxyError, call: Call | None) -> ProxyError:
 
 def body_of(call: Call, reply: Reply) -> dict[str, Any]:
     usage = usage_of(reply)
-    for name in ("completion_tokens_details", "prompt_tokens_details"):
+    more = ("text_tokens", "image_tokens", "video_tokens")
+    of_prompt = versions.current().more_prompt_details or more
+    details = {"completion_tokens_details": more, "prompt_tokens_details": of_prompt}
+    for name, names in details.items():
         known = usage.get(name)
-        more = {"text_tokens": None, "image_tokens": None, "video_tokens": None}
-        usage[name] = None if known is None else {**known, **more}
+        usage[name] = None if known is None else {**known, **dict.fromkeys(names)}
     return {
         "id": call.id,
         "object": "text_completion",

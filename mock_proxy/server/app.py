@@ -188,6 +188,11 @@ ROUTES: tuple[tuple[str, str, Answer], ...] = (
     ("POST", "/responses", responses.respond),
     ("POST", "/v1/responses", responses.respond),
     ("POST", "/openai/v1/responses", responses.respond),
+    *(
+        (method, prefix + "/responses/{response_id}", responses.one)
+        for prefix in ("", "/v1", "/openai/v1")
+        for method in ("GET", "DELETE")
+    ),
     ("POST", "/v1/messages", messages.reply_to),
     ("POST", "/utils/token_counter", texts.count),
     ("GET", "/models", models.listing),

@@ -132,11 +132,12 @@ def piece(choice: Any) -> dict[str, Any]:
     delta.pop("refusal", None)
     if set(delta) == {"role"}:
         delta["content"] = ""
-    first = {name: delta.pop(name) for name in ("content", "role") if name in delta}
+    first = {name: delta[name] for name in ("content", "role") if name in delta}
     piece: dict[str, Any] = {}
     if choice.get("finish_reason") is not None:
         piece["finish_reason"] = choice["finish_reason"]
-    piece |= {"index": number(choice.get("index")) or 0, "delta": {**first, **delta}}
+    piece["index"] = number(choice.get("index")) or 0
+    piece["delta"] = {**first, **delta}
     if choice.get("logprobs") is not None:
         piece["logprobs"] = without_nulls(choice["logprobs"])
     return piece
@@ -149,9 +150,11 @@ def without_nulls(value: Any) -> Any:
 
 
 def said_by(body: Mapping[str, Any]) -> dict[str, Any]:
-    said = {"system_fingerprint": body.get("system_fingerprint")}
-    kinds = {"id": str, "created": int, "model": str, "service_tier": str}
-    return said | {name: body[name] for name, kind in kinds.items() if type(body.get(name)) is kind}
+    said: dict[str, Any] = {"system_fingerprint": body.get("system_fingerprint")}
+    for name, kind in (("id", str), ("created", int), ("model", str), ("service_tier", str)):
+        if isinstance(body.get(name), kind):
+            said[name] = body[name]
+    return said
 
 
 def _details(usage: Mapping[str, Any]) -> dict[str, Any]:

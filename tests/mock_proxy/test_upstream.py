@@ -265,7 +265,7 @@ def test_other_forms_are_asked_as_a_chat(other, learner):
         "/v1/messages",
         json={
             "model": "gpt-4o-mini",
-            "max_tokens": 9,
+            "max_tokens": 19,
             "messages": [{"role": "user", "content": "Hi"}],
             "tools": [{**tool, "input_schema": {}}],
         },
@@ -281,7 +281,7 @@ def test_other_forms_are_asked_as_a_chat(other, learner):
         {
             "model": "gemma3",
             "messages": [{"role": "user", "content": "Hi"}],
-            "max_tokens": 9,
+            "max_tokens": 19,
             "tools": [function],
         },
     ]
