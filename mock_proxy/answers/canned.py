@@ -118,8 +118,10 @@ def _reply(call: Call) -> Reply:
         details = {"reasoning_tokens": 0, "text_tokens": completion}
         said = {"usage": {"completion_tokens_details": details}}
     elif call.caller.key.max_budget is not None:
-        # LiteLLM counts a prompt only where it has to keep within a budget.
-        prompt = call.prompt_tokens
+        # LiteLLM counts a prompt only where it has to keep within a budget: one that is no chat, as
+        # it is.
+        is_text = call.route == "/completions"
+        prompt = tokens.count_inputs(body["prompt"]) if is_text else call.prompt_tokens
     return Reply(choices, prompt, completion, said=said)
 
 

@@ -159,6 +159,5 @@ DIFFERENT_STEPS = {
     "stud_get_budget_list": NO_SUCH_ROUTE,
     "stud_get_global_spend": NO_SUCH_ROUTE,
     "stud_new_user": NO_SUCH_ROUTE,
-    "stud_comp": "The mock counts a prompt as the chat that it becomes.",
 }
 """Steps that the mock answers otherwise, and why."""
