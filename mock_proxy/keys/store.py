@@ -320,8 +320,12 @@ class KeyStore:
         """
         text = text or "sk-" + secrets.token_urlsafe(16)
         key = Key(digest(text), masked(text), store=self._keeper, **settings)
-        if self._keys.setdefault(key.token, key) is key:
-            key.keep()
+        existing = self.find(text)
+        if existing is not None:
+            key.created_at = existing.created_at
+            return text, key
+        self._keys[key.token] = key
+        key.keep()
         return text, key
 
     def remove(self, key: Key) -> None:
@@ -347,6 +351,10 @@ DURATION_WORDS = {"hourly": "1h", "daily": "24h", "weekly": "7d", "monthly": "30
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "mo": 2_592_000}
 
 
+class TooLong(ValueError):
+    """A duration that ends after the calendar does."""
+
+
 def duration(text: str) -> timedelta:
     """``30s``, ``15m``, ``2h``, ``7d``, ``1w``, ``1mo`` as a length of time; else ValueError.
 
@@ -357,7 +365,12 @@ def duration(text: str) -> timedelta:
         raise ValueError("Invalid duration format")
     if not match[2]:
         raise ValueError(f"Unsupported duration unit, passed duration: {text}")
-    return timedelta(seconds=int(match[1]) * UNITS[match[2]])
+    try:
+        length = timedelta(seconds=int(match[1]) * UNITS[match[2]])
+        now() + length  # the year 9999 is the last
+    except (OverflowError, ValueError):
+        raise TooLong(f"duration is too long. Received: {text[:40]}") from None
+    return length
 
 
 def next_reset(text: str) -> datetime:

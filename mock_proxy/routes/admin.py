@@ -133,7 +133,7 @@ async def generate(request: Request, proxy: Proxy, caller: Caller) -> Response:
     """Make a key. Only the master key may, and an admin's."""
     form = _parse(_settings_form(), caller.body)
     try:
-        _check_new(form)
+        _check_new(form, proxy)
         _check(form)
     except (Refused, ValueError) as problem:
         raise _wrong_settings(problem) from None
@@ -350,7 +350,7 @@ def _settings_form() -> type[KeySettings]:
     return NewerKeySettings if versions.current().refuses_negative_limits else KeySettings
 
 
-def _check_new(form: KeySettings) -> None:
+def _check_new(form: KeySettings, proxy: Proxy) -> None:
     """Raise Refused or ValueError if no key can be made so."""
     key = form.key
     if key is not None and not key.startswith("sk-"):
@@ -358,7 +358,7 @@ def _check_new(form: KeySettings) -> None:
         raise Refused(
             f"Invalid key format. LiteLLM Virtual Key must start with 'sk-'. Received: {shown}"
         )
-    if key is not None and len(key) < SHORTEST_KEY:
+    if key is not None and len(key) < SHORTEST_KEY and proxy.keys.find(key) is None:
         raise Refused(
             "Invalid key format. LiteLLM Virtual Key must be at least "
             f"{SHORTEST_KEY} characters long."
@@ -373,16 +373,8 @@ def _check(form: KeySettings) -> None:
         budget = getattr(form, name)
         if budget is not None and (not math.isfinite(budget) or budget < 0):
             raise Refused(f"{name} must be a non-negative finite number. Received: {budget}")
-    if form.budget_duration is not None:
-        try:
-            store.duration(form.budget_duration)
-        except ValueError:
-            raise Refused(
-                f"Invalid budget_duration '{form.budget_duration}'. "
-                "Use a format like '1h', '24h', '7d', or '30d'."
-            ) from None
-    if form.duration is not None:
-        store.duration(form.duration)
+    for name in ("duration", "budget_duration"):
+        _check_duration(name, getattr(form, name))
     if form.model_max_budget:
         raise ValueError(
             "Invalid model_max_budget: You must have an enterprise license to set "
@@ -393,6 +385,19 @@ def _check(form: KeySettings) -> None:
         if getattr(form, name, None):
             feature = f"This feature is only available for LiteLLM Enterprise users: {name}."
             raise Refused(f"{feature} {NO_LICENCE}", 403)
+
+
+def _check_duration(name: str, text: str | None) -> None:
+    try:
+        if text is not None:
+            store.duration(text)
+    except store.TooLong as problem:
+        raise Refused(str(problem)) from None
+    except ValueError:
+        if name == "duration":
+            raise
+        hint = "Use a format like '1h', '24h', '7d', or '30d'."
+        raise Refused(f"Invalid {name} '{text}'. {hint}") from None
 
 
 def _check_alias(alias: str | None, proxy: Proxy, of: Key | None = None) -> None:

@@ -39,6 +39,9 @@ NOT_IN_BODY = ("api_base", "base_url", "user_config", "model_list")
 USERS_ROUTES = ("/models/", "/v1/models/", "/spend/logs")
 """Beginnings of paths that a key needs a user for."""
 
+LONG_FORM = 100_000
+"""Bytes; none that says something of a key is as long."""
+
 ASKED_MODEL = "mock_proxy.model"
 """Where a request's scope says for which model a key was needed, None for none."""
 
@@ -115,9 +118,12 @@ def _allows(routes: list[Any], path: str) -> bool:
 
 
 async def _check_json(request: Request) -> None:
-    """Raise what FastAPI answers to a form that is said to be JSON, and is none."""
+    """Raise what FastAPI answers to a form that is said to be JSON, and is none.
+
+    A long one is not read before its sender's key: parsing keeps others waiting.
+    """
     raw = await request.body()
-    if not raw or not _is_json(request):
+    if not 0 < len(raw) <= LONG_FORM or not _is_json(request):
         return
     try:
         json.loads(raw)

@@ -267,6 +267,20 @@ def test_key_made_again_stays_as_it_is(admin, make):
     assert client.get("/key/info").json()["info"] == before
 
 
+def test_master_keys_own_text_makes_no_second_key(admin, proxy):
+    known = len(proxy.keys)
+    assert admin.post("/key/generate", json={"key": proxy.master_key}).status_code == 200
+    assert len(proxy.keys) == known
+
+
+@pytest.mark.parametrize("field", ["duration", "budget_duration"])
+@pytest.mark.parametrize("path", ["/key/generate", "/key/update"])
+def test_durations_beyond_the_calendar_are_refused(admin, make, path, field):
+    response = admin.post(path, json={"key": key_of(make()), field: "99999999999d"})
+    assert response.status_code == 400
+    assert "duration is too long. Received: 9999999" in error(response)["message"]
+
+
 def test_deleted_key_is_told_of_to_admins(admin, make):
     client = make(key_alias="gone")
     admin.post("/key/delete", json={"keys": [key_of(client)]})
