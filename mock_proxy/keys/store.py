@@ -147,6 +147,11 @@ class Key:
         if self.max_budget is not None:
             self.max_budget = float(self.max_budget)  # is shown as 1.0, not as 1
 
+    @property
+    def manages(self) -> bool:
+        """Whether it makes, changes and sees all keys."""
+        return self.is_master or self.is_admin
+
     def keep(self) -> None:
         """Keep the key as it is now."""
         if self.store is not None:
@@ -163,7 +168,8 @@ class Key:
 
     def aliases(self) -> dict[str, str]:
         """The key's own names for models."""
-        return dict(self.other.get("aliases") or {})
+        aliases = self.other.get("aliases") or {}
+        return {alias: model for alias, model in aliases.items() if isinstance(model, str)}
 
     def uses_all_models(self) -> bool:
         """Whether the key may use whatever model there is; an empty list means so."""

@@ -48,7 +48,7 @@ class KeySettings(BaseModel):
     allowed_routes: list[Any] | None = None
     team_id: str | None = None
     user_id: str | None = None
-    aliases: dict[str, str] | None = None
+    aliases: dict[str, Any] | None = None
     soft_budget: float | None = None
     model_max_budget: dict[str, Any] | None = None
 
@@ -98,8 +98,8 @@ PLAIN_FIELDS = (
 )
 KEPT_FIELDS = ("team_id", "user_id", "agent_id", "aliases", "permissions")
 
-SOFT_BUDGET = "of budget_id"
-"""The name in a key's other settings of what stands in its row of LiteLLM's table of budgets."""
+SOFT_BUDGET = "soft budget"
+"""Its name in a key's other settings: LiteLLM keeps it in a row of the table of budgets."""
 
 LICENSED_FIELDS = (
     *("disable_global_guardrails", "guardrails", "policies", "tags", "team_member_key_duration"),
@@ -159,13 +159,13 @@ async def info(request: Request, proxy: Proxy, caller: Caller) -> Response:
     """
     asked = request.query_params.get("key")
     key = proxy.keys.find(asked) if asked else caller.key
-    if key is None and asked and (caller.key.is_master or caller.key.is_admin):
+    if key is None and asked and caller.key.manages:
         deleted = proxy.keys.find_deleted(asked)
         if deleted is not None:
             return _python({"key": asked, "info": _filled("deleted", deleted)})
     if key is None or (key.is_master and not key.is_practice):
         raise ProxyError(404, "Key not found in database", "not_found_error", "key")
-    if not (caller.key.is_master or caller.key.is_admin or key is caller.key):
+    if not (caller.key.manages or key is caller.key):
         raise Detail(403, "You are not allowed to access this key's info. Your role=None")
     body = _filled("info", key) | {"status": status_of(key)}
     return _python(
@@ -250,7 +250,7 @@ async def listing(request: Request, proxy: Proxy, caller: Caller) -> Response:
     Who is no admin is told of the keys of the same user.
     """
     form = _parse(Listing, request.query_params, "query")
-    if not (caller.key.is_master or caller.key.is_admin):
+    if not caller.key.manages:
         form.user_id = caller.key.other.get("user_id")
         if form.user_id is None:
             message = (
@@ -274,10 +274,9 @@ async def listing(request: Request, proxy: Proxy, caller: Caller) -> Response:
 
 def _candidates(proxy: Proxy, form: Listing) -> list[Key]:
     """The keys that there are, or were, the newest first."""
-    if form.status not in (None, "active", "expired", "revoked", "deleted"):
-        raise _wrong_query(
-            "Invalid status value. Supported: 'active', 'expired', 'revoked', 'deleted'."
-        )
+    if form.status not in (None, *STATUSES):
+        supported = ", ".join(f"'{status}'" for status in STATUSES)
+        raise _wrong_query(f"Invalid status value. Supported: {supported}.")
     return list(reversed(list(proxy.keys.deleted if form.status == "deleted" else proxy.keys)))
 
 

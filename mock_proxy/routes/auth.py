@@ -66,7 +66,7 @@ async def enter(
         await _check_json(request)
     caller = await _let_in(request, keys, is_llm_route=is_llm_route)
     path, key = request.url.path, caller.key
-    if not (key.is_master or key.is_admin):
+    if not key.manages:
         needs_user = path.startswith(USERS_ROUTES) and not key.other.get("user_id")
         if for_admins or needs_user:
             raise wire.for_administrators(path)

@@ -25,8 +25,8 @@ def answer(request: Request, log: SpendLog, caller: Key) -> Response:
     user's calls; an institution's keys have users, and those here stand for them. Calls that
     failed are not listed.
     """
-    query, is_admin = request.query_params, caller.is_master or caller.is_admin
-    entries = [entry for entry in log.newest_first() if is_admin or entry.key is caller]
+    query = request.query_params
+    entries = [entry for entry in log.newest_first() if caller.manages or entry.key is caller]
     if wanted := query.get("api_key"):
         token = store.digest(wanted) if wanted.startswith("sk-") else wanted
         entries = [entry for entry in entries if entry.key.token == token]
