@@ -46,6 +46,8 @@ class Version:
     )
     """What a text completion's usage names beside the provider's details of the prompt; nothing
     stands for the same as of the answer."""
+    tells_more_of_models: bool = True
+    """``/model/info`` and ``/model_group/info`` have more fields."""
     names_async_calls: bool = True
     """A function call in OpenAI's newer form has ``async``, null."""
 
@@ -81,6 +83,7 @@ VERSIONS = {
             reads_gzip=False,
             ends_broken_stream=False,
             more_prompt_details=(),
+            tells_more_of_models=False,
             names_async_calls=False,
             key_error_param="None",
             names_hash_of_unknown_key=True,

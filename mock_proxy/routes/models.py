@@ -15,6 +15,7 @@ from ..call import Caller, Proxy
 from ..config import Model
 from ..keys.store import Key
 from ..litellm import checks, tokens, wire
+from ..litellm import version as versions
 from ..litellm.wire import JSON, Detail
 
 SHOWN = {
@@ -39,14 +40,14 @@ FLAGS = (
     "use_xai_oauth",
     "merge_reasoning_content_in_choices",
 )
-"""Parameters that LiteLLM 1.106.2 shows of every model, false unless the file says otherwise."""
+"""Parameters that LiteLLM shows of every model, false unless the file says otherwise."""
 
 
 def visible(proxy: Proxy, key: Key) -> list[str]:
     """The names of the models that the key may use.
 
-    A key with models of its own lists those, in its own order, also such as do not exist
-    (LiteLLM 1.106.2); any other lists the file's.
+    A key with models of its own lists those, in its own order, also such as do not exist; any
+    other lists the file's.
     """
     if key.uses_all_models():
         return proxy.config.names()
@@ -169,8 +170,16 @@ async def parameters(request: Request, proxy: Proxy, caller: Caller) -> Response
     return JSON({"supported_openai_params": supported})
 
 
-@cache
 def _forms() -> dict[str, Any]:
-    """The fields of these answers in LiteLLM 1.106.2, with their empty values."""
+    """The fields of these answers, with their empty values."""
+    forms = _all_forms()
+    if not versions.current().tells_more_of_models:
+        return forms
+    newer = {name: {**forms[name], **forms[f"newer_{name}"]} for name in ("model_info", "group")}
+    return {**forms, **newer}
+
+
+@cache
+def _all_forms() -> dict[str, Any]:
     path = Path(__file__).with_name("model_forms.json")
     return dict(json.loads(path.read_text(encoding="utf-8")))
