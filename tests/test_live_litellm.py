@@ -1,10 +1,12 @@
 """Every page on a real LiteLLM, with a virtual key as learners have one. Its provider is a practice
 proxy, so that answers make sense.
 
-LiteLLM keeps the key in a PostgreSQL. Skipped as tests/mock_proxy/test_keys_against_litellm.py is.
+LiteLLM, the newer one of `make contract`, keeps the key in a PostgreSQL. Skipped as
+tests/mock_proxy/test_keys_against_litellm.py is.
 """
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,23 +19,19 @@ from lesson.main import main
 from mock_proxy import running
 
 ROOT = Path(__file__).parents[1]
-pytestmark = pytest.mark.skipif(
-    real_litellm.missing() is not None and not real_litellm.required(),
-    reason=str(real_litellm.missing()),
-)
-
 MASTER_KEY = "sk-lesson-live-0123456789abcdef"
 MODELS = ["gpt-4", "gpt-4.1", "gpt-4o-mini", "Llama-3.3-70B-Instruct", "text-embedding-ada-002"]
 
 
 @pytest.fixture
 def litellm(tmp_path: Path) -> Iterator[str]:
-    assert real_litellm.missing() is None, real_litellm.missing()
+    named = [name for name in real_litellm.COMMANDS if name in os.environ] or ["LITELLM_COMMAND"]
+    command = real_litellm.command_with_keys(named[-1])
     with running() as provider:
         configuration = tmp_path / "config.yaml"
         configuration.write_text(yaml.safe_dump(configured(provider.url)), encoding="utf-8")
         environment = {"LITELLM_MASTER_KEY": MASTER_KEY, "PROVIDERS_KEY": provider.new_key()}
-        with real_litellm.litellm_with_keys(configuration, environment) as url:
+        with real_litellm.litellm_with_keys(command, configuration, environment) as url:
             yield url
 
 
@@ -81,7 +79,7 @@ def test_every_page_runs_on_a_real_litellm(
     failed = [block for block in found["blocks"] if block["outcome"] == "failed"]
     assert not failed, failed
     assert status == 0
-    assert found["litellm_version"] == real_litellm.version()
+    assert found["litellm_version"] == real_litellm.version_of(litellm)
     assert found["requests"] > 400
     assert found["usd_told"] > 0
     assert found["requests_without_answer"] == 0

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from ..call import Call, Choice, Instead, Piece, Ready, Reply
-from ..litellm import tokens, wire
+from ..litellm import provider, tokens, wire
 from ..litellm import version as versions
 from . import refusals, rules
 
@@ -310,13 +310,8 @@ async def _fail_on_demand(call: Call) -> None:
     if params.get("mock_timeout") is True and params.get("timeout") is not None:
         timeout = float(params["timeout"])
         await asyncio.sleep(timeout)
-        raise wire.failed(
-            408,
-            "litellm.Timeout: This is a mock timeout error\n\n"
-            f"Deployment Info: request_timeout: None\ntimeout: {timeout}",
-            group,
-            "invalid_request_error",
-        )
+        message = "litellm.Timeout: This is a mock timeout error" + provider.deployment(timeout)
+        raise wire.failed(408, message, group, "invalid_request_error")
     wanted = model.mock_response
     if not isinstance(wanted, str):
         return

@@ -1,7 +1,7 @@
 """Requests that fail in LiteLLM's own code, and models whose configuration lets fail at first.
 
 LiteLLM checks little itself; what it passes on fails in its own code or at the provider,
-with these statuses and texts (recorded from LiteLLM 1.106.2).
+with these statuses and texts (recorded).
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ PROVIDER_FAILURES = {
         "invalid_request_error",
     ),
 }
-"""By status: what LiteLLM 1.106.2 makes of a provider's failure, and its type."""
+"""By status: what LiteLLM makes of a provider's failure, and its type."""
 
 
 def at_first(model: Model, group: str, key: Key) -> None:
@@ -168,7 +168,7 @@ def at_first(model: Model, group: str, key: Key) -> None:
     ``model_info: {fail_first: 2, fail_with: 429}`` fails two times for each key, with this
     status, then answers once, and begins again: who repeats an exercise sees the same again.
     A real LiteLLM accepts such a file and ignores the two words. A provider's ``retry-after``
-    reaches the client as ``llm_provider-retry-after`` (LiteLLM 1.106.2).
+    reaches the client as ``llm_provider-retry-after``.
     """
     times = model.info.get("fail_first")
     if not isinstance(times, int):

@@ -118,11 +118,16 @@ def timed_out(
     """``timeout`` is the request's, ``deployed`` the model's own, in seconds."""
     message = (
         "litellm.Timeout: APITimeoutError - Request timed out. Error_str: Request timed out. - "
-        f"timeout value={timeout}, time taken={seconds:.1f} seconds\n\n"
-        f"Deployment Info: request_timeout: None\ntimeout: {deployed}"
-        + ("\nstream_timeout: None" if versions.current().rewords_provider_errors else "")
+        f"timeout value={timeout}, time taken={seconds:.1f} seconds"
     )
+    message += deployment(deployed)
     return wire.failed(408, message, group, "invalid_request_error")
+
+
+def deployment(timeout: float | None) -> str:
+    """What an error that came too late says of the model's own time, in seconds."""
+    said = f"\n\nDeployment Info: request_timeout: None\ntimeout: {timeout}"
+    return said + "\nstream_timeout: None" * versions.current().rewords_provider_errors
 
 
 def unreadable(group: str, problem: object) -> ProxyError:

@@ -206,13 +206,14 @@ def failed(
 
 
 def fallbacks_failed(
-    first: ProxyError, group: str, fallbacks: Sequence[str], last: ProxyError
+    first: ProxyError, group: str, fallbacks: Sequence[str], second: ProxyError
 ) -> ProxyError:
-    """The first failure, with the last of those who were asked instead."""
+    """The first failure, with that of the first model that was asked instead."""
     before, after = (
         str(error.error["message"]).partition(ROUTER.partition("{")[0])[0]
-        for error in (first, last)
+        for error in (first, second)
     )
+    after = after.partition("\nmodel=")[0]
     names = ", ".join(fallbacks)
     message = f"{before}{ROUTER.format(group=group)}Fallback to {names} also failed: {after}"
     return ProxyError(first.status, message, first.error["type"], first.error["param"])

@@ -101,13 +101,13 @@ async def _of_some_model(proxy: Proxy, call: Call, form: Form) -> Response:
         others = checks.fallbacks(call.body, call.group)
         if not others:
             raise
-        first = last = error
+        errors = [error]
     for name, body in others:
         try:
             return await _attempt(proxy.instead(call, name, body), form)
         except ProxyError as error:
-            last = error
-    raise wire.fallbacks_failed(first, call.group, [name for name, _ in others], last)
+            errors.append(error)
+    raise wire.fallbacks_failed(errors[0], call.group, [name for name, _ in others], errors[1])
 
 
 async def _attempt(call: Call, form: Form) -> Response:

@@ -40,7 +40,7 @@ FLAGS = (
     "use_xai_oauth",
     "merge_reasoning_content_in_choices",
 )
-"""Parameters that LiteLLM 1.106.2 shows of every model, false unless the file says otherwise."""
+"""Parameters that LiteLLM shows of every model, false unless the file says otherwise."""
 
 
 def visible(proxy: Proxy, key: Key) -> list[str]:
@@ -185,6 +185,7 @@ async def parameters(request: Request, proxy: Proxy, caller: Caller) -> Response
 
 
 def _form(name: str) -> dict[str, Any]:
+    """The fields of one kind of answer, with their empty values."""
     form: dict[str, Any] = _forms()[name]
     if versions.current().has_newer_fields:
         return form
@@ -194,6 +195,5 @@ def _form(name: str) -> dict[str, Any]:
 
 @cache
 def _forms() -> dict[str, Any]:
-    """The fields of these answers in LiteLLM 1.109.1, with their empty values."""
     path = Path(__file__).with_name("model_forms.json")
     return dict(json.loads(path.read_text(encoding="utf-8")))

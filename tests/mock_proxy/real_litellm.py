@@ -19,10 +19,11 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import pytest
 import requests
 
-COMMAND = os.environ.get("LITELLM_COMMAND")
-"""The command of a LiteLLM, as `make contract` names it."""
+COMMANDS = ("LITELLM_COMMAND", "LITELLM_NEWEST_COMMAND")
+"""Environment variables, each with the command of a LiteLLM, as `make contract` names them."""
 
 ENGINE = Path(__file__).parent / "real_keys" / "engine.mjs"
 PRISMA = ENGINE.parent / "node_modules" / "prisma" / "build" / "index.js"
@@ -33,10 +34,22 @@ PATIENCE = 240
 """Seconds until LiteLLM must answer: on a busy machine it starts in one."""
 
 
-def missing() -> str | None:
+def command_with_keys(variable: str) -> str:
+    """The command that the variable names. The test is skipped if this machine has none that can
+    have virtual keys, and fails if LITELLM_REQUIRE_KEYS is 1.
+    """
+    reason = missing(variable)
+    if reason is None:
+        return os.environ[variable]
+    if os.environ.get("LITELLM_REQUIRE_KEYS") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def missing(variable: str) -> str | None:
     """What a LiteLLM with virtual keys lacks on this machine, in words; None if nothing."""
-    if COMMAND is None:
-        return "LITELLM_COMMAND names no LiteLLM"
+    if variable not in os.environ:
+        return f"{variable} names no LiteLLM"
     if postgresql() is None:
         return "PostgreSQL is not installed (apt-get install postgresql)"
     if shutil.which("node") is None:
@@ -44,11 +57,6 @@ def missing() -> str | None:
     if not PRISMA.is_file():
         return f"Prisma is not installed (npm ci --ignore-scripts --prefix {ENGINE.parent})"
     return None
-
-
-def required() -> bool:
-    """Whether a machine without PostgreSQL, Node or Prisma fails rather than skips."""
-    return os.environ.get("LITELLM_REQUIRE_KEYS") == "1"
 
 
 def postgresql() -> Path | None:
@@ -59,23 +67,22 @@ def postgresql() -> Path | None:
     return versions[-1].parent if versions else None
 
 
-def version() -> str:
-    """The number of the LiteLLM that runs here."""
-    code = "import importlib.metadata as m; print(m.version('litellm'))"
-    return _python(code)
+def version_of(url: str) -> str:
+    """The version that a LiteLLM says it is."""
+    description = requests.get(url + "/openapi.json", timeout=60).json()
+    return str(description["info"]["version"])
 
 
 @contextlib.contextmanager
-def litellm(config: Path, environment: Mapping[str, str]) -> Iterator[str]:
+def litellm(command: str, config: Path, environment: Mapping[str, str]) -> Iterator[str]:
     """The address of a LiteLLM with this configuration, ready to answer."""
-    assert COMMAND is not None
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [COMMAND, "--config", str(config), "--telemetry", "False"]
+    options = ["--config", str(config), "--telemetry", "False"]
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port)],
+            [command, *options, "--host", "127.0.0.1", "--port", str(port)],
             env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", **environment},
             stdout=log,
             stderr=log,
@@ -103,13 +110,14 @@ def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
 
 
 @contextlib.contextmanager
-def litellm_with_keys(config: Path, environment: Mapping[str, str]) -> Iterator[str]:
+def litellm_with_keys(command: str, config: Path, environment: Mapping[str, str]) -> Iterator[str]:
     """The address of a LiteLLM that has a database of its own, which ends with it."""
+    python = Path(command).parent / "python"
     with tempfile.TemporaryDirectory(prefix="litellm-keys-") as name, database() as url:
         folder = Path(name)
-        _migrate(url)
-        prisma = _prisma(folder)
-        with litellm(config, {**environment, **prisma, "DATABASE_URL": url}) as address:
+        _migrate(url, python)
+        more = {**environment, **_prisma(folder, python), "DATABASE_URL": url}
+        with litellm(command, config, more) as address:
             yield address
 
 
@@ -151,11 +159,11 @@ def database() -> Iterator[str]:
             run("pg_ctl", "stop", "--wait", "--silent", "--mode=immediate")
 
 
-def _migrate(url: str) -> None:
+def _migrate(url: str, python: Path) -> None:
     """Make LiteLLM's tables, by the migrations that its wheel brings."""
     programs = postgresql()
     assert programs is not None
-    migrations = _folder_of("litellm_proxy_extras") / "migrations"
+    migrations = _folder_of("litellm_proxy_extras", python) / "migrations"
     files = sorted(migrations.glob("*/migration.sql"))
     arguments = [part for file in files for part in ("-f", str(file))]
     subprocess.run(
@@ -169,9 +177,9 @@ def _migrate(url: str) -> None:
 # --- Prisma -----------------------------------------------------------------------------------
 
 
-def _prisma(folder: Path) -> dict[str, str]:
+def _prisma(folder: Path, python: Path) -> dict[str, str]:
     """Make Prisma's client for LiteLLM's schema; the environment in which LiteLLM finds it."""
-    schema = (_folder_of("litellm") / "proxy" / "schema.prisma").read_text("utf-8")
+    schema = (_folder_of("litellm", python) / "proxy" / "schema.prisma").read_text("utf-8")
     # Targets are native engines, to be downloaded.
     schema = re.sub(r"^\s*binaryTargets.*\n", f'  output = "{folder}/prisma"\n', schema, flags=re.M)
     (folder / "schema.prisma").write_text(schema, encoding="utf-8")
@@ -182,9 +190,7 @@ def _prisma(folder: Path) -> dict[str, str]:
     nothing.write_text("#!/bin/sh\n", encoding="utf-8")
     nothing.chmod(0o755)
     environment = {
-        "PATH": os.pathsep.join(
-            [str(nothing.parent), str(Path(COMMAND or "").parent), os.environ["PATH"]]
-        ),
+        "PATH": f"{nothing.parent}:{python.parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(folder),
         "PRISMA_QUERY_ENGINE_BINARY": str(ENGINE),
         "PRISMA_SCHEMA_ENGINE_BINARY": str(ENGINE),
@@ -200,16 +206,7 @@ def _prisma(folder: Path) -> dict[str, str]:
     return environment
 
 
-# --- LiteLLM's own environment ----------------------------------------------------------------
-
-
-def _folder_of(package: str) -> Path:
+def _folder_of(package: str, python: Path) -> Path:
     code = f"import importlib.util as u; print(u.find_spec('{package}').origin)"
-    return Path(_python(code)).parent
-
-
-def _python(code: str) -> str:
-    """What LiteLLM's Python prints."""
-    python = Path(COMMAND or "").parent / "python"
-    command = [str(python), "-c", code]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    found = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True)
+    return Path(found.stdout.strip()).parent

@@ -6,25 +6,18 @@ named are skipped. The mock answers as the version that it finds, or as the newe
 LiteLLM runs without a database here, and so knows no virtual keys.
 """
 
-import contextlib
 import os
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import contract
 import pytest
+import real_litellm
 import requests
 
 from mock_proxy.config import load
 from mock_proxy.litellm.version import VERSIONS
 from mock_proxy.server.run import running
-
-COMMANDS = ("LITELLM_COMMAND", "LITELLM_NEWEST_COMMAND")
-"""Environment variables, each with the command of a LiteLLM."""
 
 REQUESTS = {**contract.recorded("requests"), **contract.recorded("upstream_errors")}
 NOT_COMPARED = {
@@ -46,6 +39,7 @@ NOT_COMPARED = {
     ),
     "picks a deployment at random": ("chat_model_prefixed",),
     "counts requests of a minute": ("deploy_rpm2",),
+    "has other headers since 1.109.1": ("chat_stream_midstream_error_mock",),
 }
 CASES = [
     case
@@ -124,51 +118,28 @@ MORE: dict[str, dict[str, Any]] = {
 def environment() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LITELLM_MASTER_KEY", contract.MASTER_KEY)
-        patch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         yield patch
 
 
-@pytest.fixture(scope="module", params=COMMANDS)
-def litellm(request, environment, tmp_path_factory) -> Iterator[str]:
+# Each LiteLLM is started by one process, however many there are.
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in real_litellm.COMMANDS
+    ],
+)
+def litellm(request, environment) -> Iterator[str]:
     command = os.environ.get(request.param)
     if command is None:
         pytest.skip(f"{request.param} names no LiteLLM")
-    log = tmp_path_factory.mktemp("litellm") / "log"
-    with started(command, log) as url:
+    with real_litellm.litellm(command, contract.DATA / "config.yaml", {}) as url:
         yield url
-
-
-@contextlib.contextmanager
-def started(command: str, log: Path) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ["--config", str(contract.DATA / "config.yaml"), "--telemetry", "False"]
-    with log.open("w") as file:
-        process = subprocess.Popen(
-            [command, *options, "--host", "127.0.0.1", "--port", str(port)],
-            stdout=file,
-            stderr=file,
-        )
-        url = f"http://127.0.0.1:{port}"
-        try:
-            for _ in range(240):
-                assert process.poll() is None, "LiteLLM stopped while it started"
-                try:
-                    if requests.get(url + "/health/liveliness", timeout=2).ok:
-                        break
-                except requests.ConnectionError:
-                    time.sleep(0.5)
-            yield url
-        finally:
-            process.terminate()
-            process.wait()
 
 
 @pytest.fixture(scope="module")
 def mock(litellm) -> Iterator[str]:
     """The mock as the version of LiteLLM that is here."""
-    number = requests.get(litellm + "/openapi.json", timeout=60).json()["info"]["version"]
+    number = real_litellm.version_of(litellm)
     version = number if number in VERSIONS else None
     with running(load(contract.DATA / "config.yaml"), litellm_version=version) as proxy:
         yield proxy.url

@@ -1,5 +1,6 @@
 """``/chat/completions``: shapes, errors, limits on the answer, streams."""
 
+import gzip
 import json
 
 import pytest
@@ -264,3 +265,68 @@ def test_error_before_a_stream_is_plain_json(client):
 
 def test_stream_must_be_true_itself(client):
     assert client.ask("Hello", stream="yes").headers["content-type"] == "application/json"
+
+
+# --- what is for LiteLLM, not for a model ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("parameter", ["reasoning_effort", "verbosity", "thinking"])
+def test_parameter_that_the_model_has_not_is_refused(client, parameter):
+    response = client.ask("Hello", **{parameter: "low"})
+    assert response.status_code == 400
+    message = response.json()["error"]["message"]
+    assert f"openai does not support parameters: ['{parameter}'], for model=gpt-4o-mini" in message
+    for let in ({"drop_params": True}, {"allowed_openai_params": [parameter]}):
+        assert client.ask("Hello", **{parameter: "low"}, **let).status_code == 200
+
+
+@pytest.mark.parametrize("parameter", ["api_base", "base_url", "user_config", "model_list"])
+def test_nobody_sends_the_proxys_key_elsewhere(client, parameter):
+    response = client.ask("Hello", **{parameter: "http://127.0.0.1:1"})
+    assert response.status_code == 401
+    assert f"{parameter} is not allowed in request body" in response.json()["error"]["message"]
+
+
+def test_errors_name_the_model_since_1_109_1(client, older):
+    names = {"x-litellm-model-id", "x-litellm-model-name"}
+    assert names <= set(client.ask("Hello", n="two").headers)
+    assert not names & set(client.ask("Hello", model="nope").headers)
+    older_client = Client(older.url, older.new_key())
+    assert not names & set(older_client.ask("Hello", n="two").headers)
+
+
+FAILING = {"model": "Llama-3.3-70B-Instruct", "verbosity": "low"}
+
+
+def test_fallback_answers_and_is_paid_for(client):
+    response = client.ask("Say hello.", **FAILING, drop_params=False, fallbacks=["nope", "gpt-4"])
+    assert response.status_code == 400  # gpt-4 has no verbosity either
+    body = {"model": "gpt-4o-mini", "verbosity": None}
+    response = client.ask("Say hello.", **FAILING, fallbacks=["nope", body])
+    assert response.json()["model"] == "gpt-4o-mini"
+    assert response.headers["x-litellm-attempted-fallbacks"] == "1"
+    assert response.headers["x-litellm-model-group"] == "gpt-4o-mini"
+    assert float(response.headers["x-litellm-response-cost"]) == pytest.approx(2.7e-06)
+    assert client.get("/key/info").json()["info"]["spend"] == pytest.approx(2.7e-06)
+
+
+def test_key_must_be_let_use_the_fallback(proxy):
+    client = Client(proxy.url, proxy.new_key(models=["gpt-4o-mini"]))
+    for other in ("gpt-4", {"model": "gpt-4"}, {"gpt-4o-mini": ["gpt-4"]}):
+        response = client.ask("Hello", fallbacks=[other])
+        assert response.status_code == 403
+        assert "The requested model 'gpt-4' is" in response.json()["error"]["message"]
+
+
+def test_compressed_request_is_read_since_1_109_1(client, older):
+    body = gzip.compress(json.dumps({"model": "gpt-4o-mini", "messages": HELLO}).encode())
+    packed = {"data": body, "headers": {"content-encoding": "gzip"}}
+    assert client.post("/chat/completions", **packed).status_code == 200
+    before = Client(older.url, older.new_key()).post("/chat/completions", **packed)
+    assert before.json()["error"]["param"] == "messages"  # taken for an empty body
+
+
+def test_compressed_request_may_not_grow_without_bounds(client):
+    body = gzip.compress(b" " * (51 * 1024 * 1024))
+    response = client.post("/chat/completions", data=body, headers={"content-encoding": "gzip"})
+    assert response.status_code == 413

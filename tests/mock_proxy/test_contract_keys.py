@@ -137,16 +137,24 @@ def test_a_difference_is_reported(part, change):
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("COMMAND", None, "LITELLM_COMMAND"),
         ("postgresql", lambda: None, "PostgreSQL is not installed"),
         ("PRISMA", Path("nowhere"), "Prisma is not installed"),
     ],
 )
 def test_what_a_real_litellm_lacks_is_told(monkeypatch, name, value, reason):
-    monkeypatch.setattr(real_litellm, "COMMAND", "litellm")
+    monkeypatch.setenv("LITELLM_COMMAND", "litellm")
     monkeypatch.setattr(real_litellm, "postgresql", lambda: Path("bin"))
     monkeypatch.setattr(real_litellm.shutil, "which", lambda name: name)
     monkeypatch.setattr(real_litellm, name, value)
-    assert reason in str(real_litellm.missing())
+    assert reason in str(real_litellm.missing("LITELLM_COMMAND"))
     monkeypatch.setattr(real_litellm.shutil, "which", lambda name: None)
-    assert real_litellm.missing() is not None
+    assert real_litellm.missing("LITELLM_COMMAND") is not None
+
+
+@pytest.mark.parametrize(("required", "outcome"), [("1", "Failed"), ("0", "Skipped")])
+def test_without_a_litellm_keys_are_not_compared_or_must_be(monkeypatch, required, outcome):
+    monkeypatch.delenv("LITELLM_COMMAND", raising=False)
+    monkeypatch.setenv("LITELLM_REQUIRE_KEYS", required)
+    with pytest.raises(BaseException, match="LITELLM_COMMAND names no LiteLLM") as ended:
+        real_litellm.command_with_keys("LITELLM_COMMAND")
+    assert ended.typename == outcome

@@ -1,8 +1,8 @@
 """The same requests with virtual keys to the mock and to a real LiteLLM with a database.
 
-`make contract` names a LiteLLM in LITELLM_COMMAND and installs the adapter to its database. Where
-PostgreSQL, Node or the adapter's packages are missing, these tests say so and are skipped, or fail
-if LITELLM_REQUIRE_KEYS is 1.
+`make contract` names the commands of two versions, and installs the adapter to their databases.
+Where PostgreSQL, Node or the adapter's packages are missing, these tests say so and are skipped, or
+fail if LITELLM_REQUIRE_KEYS is 1.
 """
 
 import csv
@@ -19,11 +19,6 @@ from mock_proxy.config import load
 from mock_proxy.litellm.version import VERSIONS
 from mock_proxy.server.run import running
 
-pytestmark = pytest.mark.skipif(
-    real_litellm.missing() is not None and not real_litellm.required(),
-    reason=str(real_litellm.missing()),
-)
-
 
 @pytest.fixture(scope="module")
 def environment() -> Iterator[None]:
@@ -32,19 +27,26 @@ def environment() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def litellm(environment) -> Iterator[str]:
-    assert real_litellm.missing() is None, real_litellm.missing()
-    with real_litellm.litellm_with_keys(contract.DATA / "config.yaml", {}) as url:
+# Each LiteLLM is started by one process, however many there are.
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.xdist_group(f"{name} with keys"))
+        for name in real_litellm.COMMANDS
+    ],
+)
+def litellm(request, environment) -> Iterator[str]:
+    command = real_litellm.command_with_keys(request.param)
+    with real_litellm.litellm_with_keys(command, contract.DATA / "config.yaml", {}) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
-def mock(environment) -> Iterator[str]:
-    config = load(contract.DATA / "config.yaml")
-    number = real_litellm.version()
-    # Of one that the mock does not know, the newest that it knows is the nearest.
-    with running(config, litellm_version=number if number in VERSIONS else None) as proxy:
+def mock(litellm) -> Iterator[str]:
+    """The mock as this version of LiteLLM, or as the newest that it knows."""
+    number = real_litellm.version_of(litellm)
+    version = number if number in VERSIONS else None
+    with running(load(contract.DATA / "config.yaml"), litellm_version=version) as proxy:
         yield proxy.url
 
 
