@@ -27,14 +27,7 @@ def environment() -> Iterator[None]:
         yield
 
 
-# Each LiteLLM is started by one process, however many there are.
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(name, marks=pytest.mark.xdist_group(f"{name} with keys"))
-        for name in real_litellm.COMMANDS
-    ],
-)
+@pytest.fixture(scope="module", params=real_litellm.COMMANDS)
 def litellm(request, environment) -> Iterator[str]:
     command = real_litellm.command_with_keys(request.param)
     with real_litellm.litellm_with_keys(command, contract.DATA / "config.yaml", {}) as url:
@@ -50,7 +43,14 @@ def mock(litellm) -> Iterator[str]:
         yield proxy.url
 
 
-def test_every_step_gets_litellms_answer(mock, litellm):
+# One test for all: LiteLLM takes long to start, and every process of pytest-xdist would start one.
+def test_virtual_keys_are_litellms(mock, litellm, folder, capsys):
+    steps(mock, litellm)
+    stories(mock, litellm)
+    lesson_keys(folder, litellm, capsys)
+
+
+def steps(mock, litellm):
     got = key_steps.stepped(mock)
     want = key_steps.stepped(litellm, wait=True)
     compare(
@@ -58,9 +58,9 @@ def test_every_step_gets_litellms_answer(mock, litellm):
     )
 
 
-def test_every_story_gets_litellms_answers(mock, litellm):
+def stories(mock, litellm):
     pairs = {}
-    for story in key_steps.STORIES:
+    for story in sorted(set(key_steps.STORIES) - set(key_steps.UNSETTLED_STORIES)):
         got, want = key_steps.told(mock, story), key_steps.told(litellm, story, wait=True)
         for number, ((case, one), (_, other)) in enumerate(zip(got, want, strict=True)):
             pairs[f"{story} {number}: {case}"] = (one, other)
@@ -68,7 +68,6 @@ def test_every_story_gets_litellms_answers(mock, litellm):
 
 
 def compare(pairs):
-    """Report all differences at once: LiteLLM takes long to start."""
     if different := key_steps.differences(pairs):
         pytest.fail("\n".join(different), pytrace=False)
 
@@ -85,7 +84,8 @@ def folder(litellm, tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_lesson_keys_makes_keys_that_end_with_the_class(folder, litellm, capsys):
+def lesson_keys(folder, litellm, capsys):
+    """Keys are made, hold to their limits, are listed, blocked and deleted."""
     call = ["keys", "--learners", "2", "--budget", "0.25", "--days", "2", "--rpm", "2"]
     assert main([*call, "--models", "gpt-4o-mini", "--name", "spring"]) == 0
     with (folder / "keys.csv").open(encoding="utf-8", newline="") as table:
