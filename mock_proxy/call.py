@@ -18,6 +18,9 @@ from .litellm.spend_log import Entry, SpendLog
 DEFAULT_TIMEOUT = 6000.0
 """Seconds that LiteLLM names in the headers of a failure, unless the model sets its own."""
 
+COOLDOWN = 5
+"""Seconds for which LiteLLM leaves a model alone whose provider knows neither it nor its key."""
+
 UNKNOWN_OUTPUT = 16_384
 """Tokens that LiteLLM expects of an answer where neither request nor model sets a limit."""
 
@@ -212,6 +215,15 @@ class Proxy:
     maker_for: Callable[[Model], Maker]
     meters: dict[str, Meter] = field(default_factory=dict)
     log: SpendLog = field(default_factory=SpendLog)
+    cooling: dict[str, float] = field(default_factory=dict)
+    """Until when which model is left alone, by its id; see ``time.monotonic``."""
+
+    def refuse_cooling(self, call: Call) -> None:
+        """Raise ProxyError if the model is left alone for now."""
+        now = time.monotonic()
+        ids = [model for model, until in self.cooling.items() if until > now]
+        if call.model.id in ids:
+            raise wire.in_cooldown(call.group, ids, COOLDOWN)
 
     def instead(self, call: Call, name: str, body: Body) -> Call:
         """The same call to another model, with these parameters changed, or ProxyError."""

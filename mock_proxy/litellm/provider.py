@@ -19,7 +19,7 @@ NAMES = {
     400: "BadRequestError",
     401: "AuthenticationError: AuthenticationError",
     403: "BadRequestError",
-    404: "NotFoundError",
+    404: "NotFoundError: NotFoundError",
     413: "BadRequestError",
     422: "BadRequestError",
     429: "RateLimitError: RateLimitError",
@@ -29,8 +29,8 @@ NAMES = {
 }
 TYPES = {401: "authentication_error", 429: "throttling_error"}
 
-REWORDED = {403: "APIError: APIError", 404: "NotFoundError: NotFoundError"}
-"""In newer versions, in which a 413 is a 429, too."""
+COOLS_DOWN = (401, 404)
+"""Statuses after which LiteLLM leaves a model alone for some seconds: they will not pass."""
 
 TOO_LONG = (
     "maximum context length",
@@ -89,11 +89,15 @@ def failure(
     elif status == 400 and any(sign in f"{message} {told.get('code')}" for sign in TOO_LONG):
         param, text = None, TOO_LONG_FOR_MODEL.format(message=message, group=group)
     else:
-        name = (REWORDED.get(status) if is_new else None) or NAMES.get(status, "APIError: APIError")
-        kind = "permission_error" if is_new and status == 403 else kind
+        name = NAMES.get(status, "APIError: APIError")
+        if is_new and status == 403:
+            name, kind = "APIError: APIError", "permission_error"
+        if not is_new and told.get("code") == "model_not_found":
+            name = "NotFoundError"
         text = f"{name}: OpenAIException - {message}"
     error = wire.failed(status, f"litellm.{text}", group, kind, param)
     error.headers |= headers
+    error.cools_down = status in COOLS_DOWN
     return error
 
 

@@ -39,6 +39,8 @@ class ProxyError(Exception):
         super().__init__(message)
         self.status = status
         self.headers = headers or {}
+        self.cools_down = False
+        """Whether the model is left alone for some seconds."""
         self.error: dict[str, Any] = {
             "message": message,
             "type": type,
@@ -226,6 +228,16 @@ def not_deployed(model: str) -> ProxyError:
         "There are no healthy deployments for this model"
     )
     return ProxyError(400, message, "invalid_request_error")
+
+
+def in_cooldown(model: str, ids: Sequence[str], seconds: int) -> ProxyError:
+    message = (
+        f"No deployments available for selected model, Try again in {seconds} seconds. All "
+        f"deployments for selected model are in cooldown. Passed model={model}. "
+        f"pre-call-checks=False, cooldown_list={list(ids)}"
+    )
+    headers = {"retry-after": str(seconds)}
+    return ProxyError(429, message, "all_deployments_in_cooldown", headers=headers)
 
 
 def mock_testing(parameter: str) -> ProxyError:

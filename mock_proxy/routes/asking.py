@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -13,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from ..call import (
+    COOLDOWN,
     DEFAULT_TIMEOUT,
     Body,
     Call,
@@ -96,7 +98,7 @@ async def _ask(request: Request, proxy: Proxy, caller: Caller, form: Form) -> Re
 async def _of_some_model(proxy: Proxy, call: Call, form: Form) -> Response:
     """The model's answer, or, if it fails, that of the first of its fallbacks that does not."""
     try:
-        return await _attempt(call, form)
+        return await _attempt(proxy, call, form)
     except ProxyError as error:
         others = checks.fallbacks(call.body, call.group)
         if not others:
@@ -104,18 +106,24 @@ async def _of_some_model(proxy: Proxy, call: Call, form: Form) -> Response:
         errors = [error]
     for name, body in others:
         try:
-            return await _attempt(proxy.instead(call, name, body), form)
+            return await _attempt(proxy, proxy.instead(call, name, body), form)
         except ProxyError as error:
             errors.append(error)
     raise wire.fallbacks_failed(errors[0], call.group, [name for name, _ in others], errors[1])
 
 
-async def _attempt(call: Call, form: Form) -> Response:
+async def _attempt(proxy: Proxy, call: Call, form: Form) -> Response:
+    proxy.refuse_cooling(call)
     if form.is_checked:
         checks.check(call.body, call.model)
     checks.at_first(call.model, call.group, call.caller.key)
     await asyncio.sleep(float(call.model.params.get("mock_delay") or 0))
-    return await _answer(call, form)
+    try:
+        return await _answer(call, form)
+    except ProxyError as error:
+        if error.cools_down:
+            proxy.cooling[call.model.id] = time.monotonic() + COOLDOWN
+        raise
 
 
 async def _answer(call: Call, form: Form) -> Response:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from ..call import Body, Call, Caller, Choice, Proxy, Reply, Stream
 from ..litellm import tokens
-from ..litellm.wire import ProxyError
+from ..litellm.wire import JSON, ProxyError
 from .asking import Form, ask
 
 NEEDS = ("messages",)
@@ -34,6 +34,19 @@ STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_
 async def reply_to(request: Request, proxy: Proxy, caller: Caller) -> Response:
     """The model's next message, or an error in Anthropic's form."""
     return await ask(request, proxy, caller, FORM)
+
+
+async def count(request: Request, proxy: Proxy, caller: Caller) -> Response:
+    """``/v1/messages/count_tokens``: of a request in this form. (LiteLLM 1.109.1 asks OpenAI for
+    the count of its models; here there is nobody to ask.)"""
+    body = caller.body
+    if not body.get("model"):
+        raise _in_anthropics_form(
+            ProxyError(400, "model parameter is required", "invalid_request_error"), None
+        )
+    chat = chat_of({"messages": [], **body}, str(body["model"]))
+    counted = {"input_tokens": tokens.count_messages(chat["messages"])}
+    return JSON({**counted, "litellm_count_source": "local_estimate"})
 
 
 def _in_anthropics_form(error: ProxyError, call: Call | None) -> ProxyError:

@@ -194,6 +194,7 @@ ROUTES: tuple[tuple[str, str, Answer], ...] = (
         for method in ("GET", "DELETE")
     ),
     ("POST", "/v1/messages", messages.reply_to),
+    ("POST", "/v1/messages/count_tokens", messages.count),
     ("POST", "/utils/token_counter", texts.count),
     ("GET", "/models", models.listing),
     ("GET", "/v1/models", models.listing),

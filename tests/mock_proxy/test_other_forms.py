@@ -133,3 +133,14 @@ def test_errors_have_anthropics_form(client, change, status, kind):
     assert response.status_code == status
     assert response.json()["type"] == "error"
     assert response.json()["error"]["type"] == kind
+
+
+def test_tokens_of_messages_are_counted(client):
+    """LiteLLM 1.106.2 counts 14 for the second."""
+    for system, count in (({}, 8), ({"system": "Be terse"}, 14)):
+        body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}
+        answer = client.post("/v1/messages/count_tokens", json={**body, **system})
+        assert answer.json() == {"input_tokens": count, "litellm_count_source": "local_estimate"}
+    response = client.post("/v1/messages/count_tokens", json={})
+    assert response.status_code == 400
+    assert response.json()["error"]["message"] == "model parameter is required"

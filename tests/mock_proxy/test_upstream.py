@@ -400,7 +400,9 @@ def test_failures_are_reported_as_litellm_reports_them(other, recorded_models, c
     error = json.loads(recorded["body_text"])["error"]
     told = error["message"].partition("OpenAIException - ")[2]
     told = told.partition("\n\nLiteLLM: ")[0].partition("\nmodel=")[0]
-    provider = {"error": {"message": told, "param": error["param"], "type": "theirs"}}
+    code = "model_not_found" if case == "err_up-404" else None
+    theirs = {"message": told, "param": error["param"], "type": "theirs", "code": code}
+    provider = {"error": theirs}
     sent = {"retry-after": "20", "x-request-id": "req_1"}
     status = recorded["status"]
     other.answer = lambda body: JSONResponse(provider, status, headers=sent)
@@ -412,6 +414,24 @@ def test_failures_are_reported_as_litellm_reports_them(other, recorded_models, c
     assert response.headers["llm_provider-retry-after"] == "20"
     assert response.headers["llm_provider-x-request-id"] == "req_1"
     assert "retry-after" not in response.headers  # that is for limits of this proxy
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_model_that_the_upstream_does_not_serve_is_left_alone(other, learner, status):
+    """LiteLLM's router waits for five seconds before it asks for it again."""
+    other.answer = lambda body: JSONResponse({"error": {"message": "no"}}, status)
+    asked = [learner.ask("Hello", model=model) for model in ("gpt-4", "gpt-4", "gpt-4.1")]
+    assert [response.status_code for response in asked] == [status, 429, status]
+    assert asked[1].headers["retry-after"] == "5"
+    error = asked[1].json()["error"]
+    assert error["type"] == "all_deployments_in_cooldown"
+    assert "Try again in 5 seconds" in error["message"]
+    assert len(other.asked) == 2
+
+
+def test_a_model_that_failed_otherwise_is_asked_again(other, learner):
+    other.answer = lambda body: JSONResponse({"error": {"message": "no"}}, 500)
+    assert [learner.ask("Hello").status_code for _ in range(2)] == [500, 500]
 
 
 def test_an_answer_that_is_no_json(other, recorded_models):
