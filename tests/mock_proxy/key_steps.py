@@ -2,8 +2,8 @@
 
 Two recordings: stories of one key each, and ``more_keys.json``, one long story of many keys with
 the answers of LiteLLM 1.106.2 and, where they differ, of 1.109.1. There, ``<name>`` stands for
-the key that the step ``gen_name`` made, ``#name#`` for its hash. Recorded on 2026-11-24 with PostgreSQL
-15, 1.109.1 with the tables of litellm-proxy-extras 0.4.110.
+the key that the step ``gen_name`` made, ``#name#`` for its hash. Recorded on 2026-11-24 with
+PostgreSQL 15, 1.109.1 with the tables of litellm-proxy-extras 0.4.110.
 """
 
 from __future__ import annotations
