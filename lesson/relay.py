@@ -314,9 +314,9 @@ def retry_after(response: httpx.Response) -> float:
 
 
 def cost_of(response: httpx.Response) -> float | None:
-    """USD. LiteLLM names no cost for models without a known price, and none for streams."""
+    """USD. For models without a known price LiteLLM says 0.0, or nothing, as for streams."""
     try:
-        return float(response.headers["x-litellm-response-cost"])
+        return float(response.headers["x-litellm-response-cost"]) or None
     except (KeyError, ValueError):
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -17,6 +17,9 @@ from .litellm.spend_log import Entry, SpendLog
 
 DEFAULT_TIMEOUT = 6000.0
 """Seconds that LiteLLM names in the headers of a failure, unless the model sets its own."""
+
+COOLDOWN = 5
+"""Seconds for which LiteLLM leaves a model alone whose provider knows neither it nor its key."""
 
 UNKNOWN_OUTPUT = 16_384
 """Tokens that LiteLLM expects of an answer where neither request nor model sets a limit."""
@@ -44,6 +47,7 @@ class Choice:
     """What else an upstream's message holds, such as ``reasoning_content``."""
     logprobs: Any = None
     refusal: str | None = None
+    annotations: list[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,8 @@ class Call:
     """What remains of the model's own limits, as headers say it."""
     route: str
     log: SpendLog
+    fallbacks: int = 0
+    """1 if another model was asked before, and failed."""
     started: float = field(default_factory=time.perf_counter)
     id: str = field(default_factory=wire.new_id)
     created: int = field(default_factory=wire.timestamp)
@@ -164,13 +170,14 @@ class Call:
         headers = wire.answer_headers(
             self.caller.key,
             self.model,
-            self.group,
+            self.caller.key.meant_by(self.group),
             call_id=self.caller.call_id,
             cost=self.price(reply),
             seconds=time.perf_counter() - self.started,
             remaining=self.admission.remaining,
             model_limits=self.model_limits,
             is_stream=is_stream,
+            fallbacks=self.fallbacks,
         )
         if not reply.made_here:  # it would say how much of the time was LiteLLM's own
             headers.pop("x-litellm-overhead-duration-ms", None)
@@ -184,7 +191,7 @@ class Call:
         self.admission.close(reply.prompt_tokens + reply.completion_tokens, cost)
         self.log.entries.append(
             Entry(
-                self.id,
+                reply.said.get("id", self.id),
                 self.caller.call_id,
                 self.route,
                 self.caller.key,
@@ -208,11 +215,35 @@ class Proxy:
     maker_for: Callable[[Model], Maker]
     meters: dict[str, Meter] = field(default_factory=dict)
     log: SpendLog = field(default_factory=SpendLog)
+    cooling: dict[str, float] = field(default_factory=dict)
+    """Until when which model is left alone, by its id; see ``time.monotonic``."""
+
+    def refuse_cooling(self, call: Call) -> None:
+        """Raise ProxyError if the model is left alone for now."""
+        now = time.monotonic()
+        ids = [model for model, until in self.cooling.items() if until > now]
+        if call.model.id in ids:
+            raise wire.in_cooldown(call.group, ids, COOLDOWN)
+
+    def instead(self, call: Call, name: str, body: Body) -> Call:
+        """The same call to another model, with these parameters changed, or ProxyError."""
+        model = self.config.find(name)
+        if model is None:
+            raise wire.not_deployed(name)
+        return replace(
+            call,
+            body={**call.body, **body, "model": name},
+            model=model,
+            group=name,
+            maker=self.maker_for(model),
+            model_limits=self.use(model),
+            fallbacks=1,
+        )
 
     def use(self, model: Model) -> dict[str, int]:
         """Count a request to a model whose configuration limits it, and say what remains.
 
-        LiteLLM 1.106.2 reports ``rpm`` in headers, below zero too, and refuses nothing.
+        LiteLLM reports ``rpm`` in headers, below zero too, and refuses nothing.
         """
         limit = model.params.get("rpm")
         if not isinstance(limit, int):
@@ -242,7 +273,7 @@ def max_tokens(body: dict[str, Any]) -> int | None:
 
 def most_tokens(call: Call) -> int | None:
     """The limit on the answer's tokens: the request's, or the one that follows from the key's."""
-    most, tpm_limit = max_tokens(call.body), call.caller.key.tpm_limit
+    most, tpm_limit = max_tokens(call.body), call.caller.key.smallest_tpm_limit(call.group)
     if most is None and tpm_limit is not None and unasked_limit(tpm_limit) < 1024:
         return unasked_limit(tpm_limit)
     return most

@@ -91,6 +91,8 @@ class ProxyConfig:
     master_key_from: str = "the configuration"
     """Where the master key stands, in words: who starts the proxy is told this, not the key."""
     path: Path | None = None
+    litellm_version: str | None = None
+    """Which LiteLLM to answer as, such as ``1.106.2``; the newest that the mock knows if None."""
 
     def names(self) -> list[str]:
         """Model names in the file's order, each once; patterns such as ``openai/*`` and hidden
@@ -149,6 +151,14 @@ def load(
             "Write 'general_settings:' and indent 'master_key: …' below it.",
         )
     key, key_from = _master_key(path, lines, general, environment)
+    number = general.get("litellm_version")
+    if number is not None and not isinstance(number, str):
+        raise ConfigError(
+            path,
+            lines.get(("general_settings", "litellm_version")),
+            "'litellm_version' is not a text.",
+            'Write it in quotes: litellm_version: "1.109.1".',
+        )
     models = tuple(_model(path, lines, i, entry, environment) for i, entry in enumerate(entries))
     for index, model in enumerate(models):
         if model.recording and not to_record and not model.recording.is_file():
@@ -163,6 +173,7 @@ def load(
         master_key=key,
         master_key_from=key_from,
         path=path,
+        litellm_version=number,
     )
 
 

@@ -1,4 +1,4 @@
-"""The maker of canned answers: what LiteLLM 1.106.2 makes of a model's ``mock_response``."""
+"""The maker of canned answers: what LiteLLM makes of a model's ``mock_response``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 from starlette.responses import Response
 
 from ..call import Call, Choice, Instead, Piece, Ready, Reply
-from ..litellm import tokens, wire
+from ..litellm import provider, tokens, wire
+from ..litellm import version as versions
 from . import refusals, rules
 
 PROMPT_TOKENS, COMPLETION_TOKENS = 10, 20
@@ -59,6 +60,8 @@ class Canned:
         answer = call.model.mock_response
         if isinstance(answer, str) and answer.startswith(MID_STREAM):
             # It breaks at the first piece, before anything was sent, and so goes out as JSON.
+            if versions.current().types_every_error:
+                raise wire.failed(529, MID_STREAM_MESSAGE, call.group, "internal_server_error")
             error = wire.ProxyError(529, MID_STREAM_MESSAGE, None)
             headers = call.headers(reply, is_stream=True)
             raise Instead(wire.JSON(error.body, error.status, headers=headers))
@@ -110,11 +113,15 @@ def _reply(call: Call) -> Reply:
     said = {}
     if call.is_stream:
         prompt, completion = call.prompt_tokens, tokens.count(text)
+        if versions.current().counts_all_streamed_answers:
+            completion *= len(choices)
         details = {"reasoning_tokens": 0, "text_tokens": completion}
         said = {"usage": {"completion_tokens_details": details}}
     elif call.caller.key.max_budget is not None:
-        # LiteLLM counts a prompt only where it has to keep within a budget.
-        prompt = call.prompt_tokens
+        # LiteLLM counts a prompt only where it has to keep within a budget: one that is no chat, as
+        # it is.
+        is_text = call.route == "/completions"
+        prompt = tokens.count_inputs(body["prompt"]) if is_text else call.prompt_tokens
     return Reply(choices, prompt, completion, said=said)
 
 
@@ -169,7 +176,7 @@ def _chunk(call: Call, choices: Piece) -> Ready:
 def _chunks_of_several(call: Call, reply: Reply) -> Iterator[Ready]:
     """A canned stream of several answers, whose form differs from that of one.
 
-    LiteLLM 1.106.2 orders the fields otherwise, names the role in each piece of every answer
+    LiteLLM orders the fields otherwise, names the role in each piece of every answer
     but the first, and ends once, for the first.
     """
     for at, text in enumerate(_in_pieces(reply)):
@@ -252,13 +259,29 @@ def _response(call: Call, text: str) -> Reply:
 
 
 def _broken_stream(call: Call) -> Response:
-    """LiteLLM 1.106.2 cannot stream a canned answer in this form."""
+    """LiteLLM cannot stream a canned answer in this form."""
     reply = Reply((), *RESPONSE_TOKENS, RESPONSE_COST)
+    if versions.current().ends_broken_stream:
+        problem = "'ResponsesAPIResponse' object has no attribute '__aiter__'"
+        failed = {
+            "id": call.id.replace("chatcmpl-", "resp_"),
+            "created_at": call.created,
+            "error": {"code": "server_error", "message": problem},
+            "object": "response",
+            "output": [],
+            "status": "failed",
+        }
+        told = {"type": "response.failed", "response": failed, "sequence_number": 0}
+        content = b"event: response.failed\n" + wire.event(told) + wire.DONE
+        return Response(content, headers=_of_stream(call, reply), media_type="text/event-stream")
     error = {"message": "Error processing stream start", "type": "internal_server_error"}
-    problem = {"error": {**error, "param": None, "code": "500"}}
-    headers = {**call.headers(reply), "cache-control": "no-cache", "x-accel-buffering": "no"}
-    content = wire.event(problem) + wire.DONE
+    content = wire.event({"error": {**error, "param": None, "code": "500"}}) + wire.DONE
+    headers = _of_stream(call, reply)
     return Response(content, 500, headers=headers, media_type="text/event-stream")
+
+
+def _of_stream(call: Call, reply: Reply) -> wire.Headers:
+    return {**call.headers(reply), "cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
 def _message(call: Call, text: str) -> Reply:
@@ -274,7 +297,8 @@ def _message(call: Call, text: str) -> Reply:
         "type": "message",
         "usage": {"input_tokens": prompt, "output_tokens": completion},
     }
-    return Reply((Choice(text),), prompt, completion, (0.0, 0.0), body=body)
+    cost = None if versions.current().canned_message_has_price else (0.0, 0.0)
+    return Reply((Choice(text),), prompt, completion, cost, body=body)
 
 
 # --- failures ---------------------------------------------------------------------------------
@@ -286,13 +310,8 @@ async def _fail_on_demand(call: Call) -> None:
     if params.get("mock_timeout") is True and params.get("timeout") is not None:
         timeout = float(params["timeout"])
         await asyncio.sleep(timeout)
-        raise wire.failed(
-            408,
-            "litellm.Timeout: This is a mock timeout error\n\n"
-            f"Deployment Info: request_timeout: None\ntimeout: {timeout}",
-            group,
-            "invalid_request_error",
-        )
+        message = "litellm.Timeout: This is a mock timeout error" + provider.deployment(timeout)
+        raise wire.failed(408, message, group, "invalid_request_error")
     wanted = model.mock_response
     if not isinstance(wanted, str):
         return

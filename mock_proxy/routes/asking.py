@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -13,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from ..call import (
+    COOLDOWN,
     DEFAULT_TIMEOUT,
     Body,
     Call,
@@ -26,8 +28,10 @@ from ..call import (
     max_tokens,
     unasked_limit,
 )
+from ..config import Model
 from ..keys.store import OverBudget, OverLimit
 from ..litellm import checks, tokens, wire
+from ..litellm import version as versions
 from ..litellm.wire import JSON, ProxyError
 
 
@@ -61,6 +65,8 @@ class Form:
     """What follows them when all is paid."""
     make: Callable[[Call], Awaitable[Reply]] = _reply
     stream: Callable[[Call], Awaitable[Stream]] = _whole_first
+    takes_null: bool = False
+    """Whether null is enough for what it needs."""
     is_checked: bool = False
     """Whether LiteLLM looks at its parameters itself."""
     names_version: bool = False
@@ -82,15 +88,42 @@ async def _ask(request: Request, proxy: Proxy, caller: Caller, form: Form) -> Re
     call: Call | None = None
     try:
         async with let_in(request, proxy, caller, form) as call:
-            if form.is_checked:
-                checks.check(call.body, call.model)
-            checks.at_first(call.model, call.group, caller.key)
-            await asyncio.sleep(float(call.model.params.get("mock_delay") or 0))
-            return await _answer(call, form)
+            return await _of_some_model(proxy, call, form)
     except Instead as instead:
         return instead.response
     except ProxyError as error:
         raise form.error(error, call) from None
+
+
+async def _of_some_model(proxy: Proxy, call: Call, form: Form) -> Response:
+    """The model's answer, or, if it fails, that of the first of its fallbacks that does not."""
+    try:
+        return await _attempt(proxy, call, form)
+    except ProxyError as error:
+        others = checks.fallbacks(call.body, call.group)
+        if not others:
+            raise
+        errors = [error]
+    for name, body in others:
+        try:
+            return await _attempt(proxy, proxy.instead(call, name, body), form)
+        except ProxyError as error:
+            errors.append(error)
+    raise wire.fallbacks_failed(errors[0], call.group, [name for name, _ in others], errors[1])
+
+
+async def _attempt(proxy: Proxy, call: Call, form: Form) -> Response:
+    proxy.refuse_cooling(call)
+    if form.is_checked:
+        checks.check(call.body, call.model)
+    checks.at_first(call.model, call.group, call.caller.key)
+    await asyncio.sleep(float(call.model.params.get("mock_delay") or 0))
+    try:
+        return await _answer(call, form)
+    except ProxyError as error:
+        if error.cools_down:
+            proxy.cooling[call.model.id] = time.monotonic() + COOLDOWN
+        raise
 
 
 async def _answer(call: Call, form: Form) -> Response:
@@ -127,6 +160,8 @@ async def events(call: Call, form: Form, stream: Stream) -> AsyncIterator[bytes]
     except ProxyError as error:  # in the middle: LiteLLM writes it into the stream, and ends
         call.admission.close()
         yield wire.event({"error": error.error})
+        if form.end and versions.current().ends_broken_stream:
+            yield form.end
         return
     call.settle(stream.reply())
     if form.end:
@@ -196,17 +231,20 @@ async def let_in(request: Request, proxy: Proxy, caller: Caller, form: Form) -> 
     With an error, what was let in is closed unpaid.
     """
     timeout: float | None = None
+    model: Model | None = None
     admission = None
     try:
         body = caller.body
         name = request.path_params.get("model") or body.get("model")
         if name is not None and not isinstance(name, str):
             raise wire.model_is_no_text()
-        admission = caller.key.admit(name or "", reserve=_reserve(body, caller.key.tpm_limit))
+        model = proxy.config.find(caller.key.meant_by(name)) if name else None
+        reserve = _reserve(body, caller.key.smallest_tpm_limit(name))
+        admission = caller.key.admit(name or "", reserve)
         for parameter in form.needs:
-            if body.get(parameter) is None:
+            if body.get(parameter) is None and not (form.takes_null and parameter in body):
                 raise wire.missing_parameter(form.name, parameter)
-        model = proxy.config.find(name) if name else None
+        checks.refuse_mock_testing(body)
         if name is None or model is None:
             raise wire.unknown_model(form.name, name)
         timeout = float(model.params.get("timeout") or form.default_timeout)
@@ -232,14 +270,16 @@ async def let_in(request: Request, proxy: Proxy, caller: Caller, form: Form) -> 
         raise wire.over_budget(caller.key, over.current, over.estimate) from None
     except OverLimit as limit:
         error = wire.over_limit(limit)
-        error.headers |= wire.error_headers(caller.key, caller.call_id, version=form.names_version)
+        error.headers |= wire.error_headers(
+            caller.key, caller.call_id, model, version=form.names_version
+        )
         raise error from None
     except BaseException as error:
         if admission is not None:
             admission.close()
         if isinstance(error, ProxyError):
             error.headers |= wire.error_headers(
-                caller.key, caller.call_id, version=form.names_version, timeout=timeout
+                caller.key, caller.call_id, model, version=form.names_version, timeout=timeout
             )
         raise
 

@@ -11,10 +11,13 @@ from starlette.responses import Response
 
 from ..call import Body, Call, Caller, Choice, Proxy, Reply, Stream
 from ..litellm import tokens
-from ..litellm.wire import ProxyError
+from ..litellm.wire import JSON, ProxyError
 from .asking import Form, ask
 
-NEEDS = ("messages", "max_tokens")
+NEEDS = ("messages",)
+
+LEAST_TOKENS = 16
+"""LiteLLM asks for no shorter answers than these: the Responses API, which it goes by, has none."""
 
 ERROR_TYPES = {
     400: "invalid_request_error",
@@ -31,6 +34,19 @@ STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_
 async def reply_to(request: Request, proxy: Proxy, caller: Caller) -> Response:
     """The model's next message, or an error in Anthropic's form."""
     return await ask(request, proxy, caller, FORM)
+
+
+async def count(request: Request, proxy: Proxy, caller: Caller) -> Response:
+    """``/v1/messages/count_tokens``: of a request in this form. (LiteLLM 1.109.1 asks OpenAI for
+    the count of its models; here there is nobody to ask.)"""
+    body = caller.body
+    if not body.get("model"):
+        raise _in_anthropics_form(
+            ProxyError(400, "model parameter is required", "invalid_request_error"), None
+        )
+    chat = chat_of({"messages": [], **body}, str(body["model"]))
+    counted = {"input_tokens": tokens.count_messages(chat["messages"])}
+    return JSON({**counted, "litellm_count_source": "local_estimate"})
 
 
 def _in_anthropics_form(error: ProxyError, call: Call | None) -> ProxyError:
@@ -50,11 +66,13 @@ def _in_anthropics_form(error: ProxyError, call: Call | None) -> ProxyError:
 
 def chat_of(body: Body, group: str) -> Body:
     """The same request as ``/chat/completions`` takes it."""
+    if body["messages"] is None:
+        raise ProxyError(500, "'NoneType' object is not iterable", None)
     messages = body["messages"] if isinstance(body["messages"], list) else []
     system = tokens.text_of(body.get("system"))
     chat = [{"role": "system", "content": system}] if system else []
     chat += [_message(message) for message in messages if isinstance(message, dict)]
-    offered = body.get("tools")
+    offered, most = body.get("tools"), body.get("max_tokens")
     tools = [
         {"type": "function", "function": _function(tool)}
         for tool in (offered if isinstance(offered, list) else [])
@@ -63,7 +81,7 @@ def chat_of(body: Body, group: str) -> Body:
     return {
         "model": group,
         "messages": chat,
-        "max_tokens": body["max_tokens"],
+        "max_tokens": max(LEAST_TOKENS, most) if isinstance(most, int) and most > 0 else most,
         "temperature": body.get("temperature"),
         "stop": body.get("stop_sequences"),
         **({"tools": tools} if tools else {}),
@@ -170,6 +188,7 @@ def _events(call: Call, reply: Reply) -> Iterator[tuple[str, dict[str, Any]]]:
 FORM = Form(
     "anthropic_messages",
     needs=NEEDS,
+    takes_null=True,
     read=chat_of,
     body=body_of,
     events=events,

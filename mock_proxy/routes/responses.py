@@ -10,7 +10,15 @@ from starlette.responses import Response
 
 from ..call import Body, Call, Caller, Choice, Proxy, Reply, Stream
 from ..litellm import tokens, wire
+from ..litellm import version as versions
 from .asking import Form, ask
+
+
+async def one(request: Request, proxy: Proxy, caller: Caller) -> Response:
+    """An answer that was kept: LiteLLM looks for it at the model's provider, and knows of none."""
+    error = wire.not_deployed("None")
+    error.headers |= wire.error_headers(caller.key, caller.call_id, None, version=True)
+    raise error
 
 
 async def respond(request: Request, proxy: Proxy, caller: Caller) -> Response:
@@ -108,11 +116,15 @@ def _output(call: Call, choice: Choice) -> list[dict[str, Any]]:
     if choice.tool_calls:
         return [
             {
+                "arguments": made["function"]["arguments"],
+                "call_id": made["id"],
+                "name": made["function"]["name"],
                 "type": "function_call",
                 "id": made["id"].replace("call_", "fc_"),
-                "call_id": made["id"],
+                **({"async": None} if versions.current().names_async_calls else {}),
+                "caller": None,
+                "namespace": None,
                 "status": "completed",
-                **made["function"],
             }
             for made in choice.tool_calls
         ]
@@ -139,9 +151,20 @@ async def events(call: Call, stream: Stream) -> AsyncIterator[bytes]:
         yield wire.event({"type": kind, **fields, "sequence_number": number, "model": call.group})
 
 
+def _without_nulls(value: Any) -> Any:
+    """What LiteLLM puts into events: what nothing is known of is left out."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(part) for name, part in value.items() if part is not None}
+    return [_without_nulls(part) for part in value] if isinstance(value, list) else value
+
+
 def _events(call: Call, reply: Reply) -> Iterator[tuple[str, dict[str, Any]]]:
+    price = call.price(reply)
     done = body_of(call, reply)
-    begun = {**done, "status": "in_progress", "output": [], "usage": None}
+    done["usage"]["cost"] = None if price is None else sum(price)
+    done = _without_nulls(done)
+    begun = {k: v for k, v in done.items() if k != "usage"}
+    begun |= {"status": "in_progress", "output": []}
     yield "response.created", {"response": begun}
     yield "response.in_progress", {"response": begun}
     for index, item in enumerate(done["output"]):
@@ -164,9 +187,12 @@ def _events(call: Call, reply: Reply) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield "response.function_call_arguments.delta", {**place, "delta": piece}
             finished = {**place, "arguments": item["arguments"], "name": item["name"]}
             yield "response.function_call_arguments.done", finished
-        yield "response.output_item.done", {"output_index": index, "item": item}
+        at = {"output_index": index, "sequence_number": None}  # takes its place here
+        if item["type"] == "message":
+            item["content"][0]["logprobs"] = None
+        yield "response.output_item.done", {**at, "item": item}
     end = "response.incomplete" if done["status"] == "incomplete" else "response.completed"
-    yield end, {"response": done}
+    yield end, {"response": _without_nulls(done)}
 
 
 FORM = Form(

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from ..call import Body, Call, Caller, Proxy, Ready, Reply, Stream
 from ..litellm import tokens, wire
+from ..litellm import version as versions
 from ..litellm.wire import ProxyError
 from .asking import Form, ask, in_pieces, usage_of, wants_usage
 
@@ -19,13 +20,14 @@ async def complete(request: Request, proxy: Proxy, caller: Caller) -> Response:
 
 
 def read(body: Body, group: str) -> Body:
-    """LiteLLM asks a chat model with one message."""
+    """LiteLLM asks a chat model with one message for each prompt, and hands on its one answer."""
     prompt = body["prompt"]
-    if isinstance(prompt, list) and all(isinstance(part, str) for part in prompt):
-        prompt = " ".join(prompt)
-    if not isinstance(prompt, str):
+    prompts = prompt if isinstance(prompt, list) else [prompt]
+    if not prompts or not all(isinstance(part, (str, list)) for part in prompts):
         raise _unmapped(prompt, group)
-    return {**body, "model": group, "messages": [{"role": "user", "content": prompt}]}
+    texts = [part if isinstance(part, str) else " ".join(map(str, part)) for part in prompts]
+    messages = [{"role": "user", "content": text} for text in texts]
+    return {**body, "model": group, "messages": messages}
 
 
 def _unmapped(prompt: Any, group: str) -> ProxyError:
@@ -34,11 +36,12 @@ def _unmapped(prompt: Any, group: str) -> ProxyError:
         f"Your prompt is neither a list of strings nor a string. prompt={prompt}. "
         "File an issue - https://github.com/BerriAI/litellm/issues"
     )
-    return wire.failed(500, message, group, None)
+    known = "internal_server_error" if versions.current().types_every_error else None
+    return wire.failed(500, message, group, known)
 
 
 def in_form(error: ProxyError, call: Call | None) -> ProxyError:
-    """Of its own headers LiteLLM 1.106.2 sends but one here; and it writes an unknown model's
+    """Of its own headers LiteLLM sends but one here; and it writes an unknown model's
     error in a form of its own."""
     headers = {
         name: text
@@ -54,10 +57,12 @@ def in_form(error: ProxyError, call: Call | None) -> ProxyError:
 
 def body_of(call: Call, reply: Reply) -> dict[str, Any]:
     usage = usage_of(reply)
-    for name in ("completion_tokens_details", "prompt_tokens_details"):
+    more = ("text_tokens", "image_tokens", "video_tokens")
+    of_prompt = versions.current().more_prompt_details or more
+    details = {"completion_tokens_details": more, "prompt_tokens_details": of_prompt}
+    for name, names in details.items():
         known = usage.get(name)
-        more = {"text_tokens": None, "image_tokens": None, "video_tokens": None}
-        usage[name] = None if known is None else {**known, **more}
+        usage[name] = None if known is None else {**known, **dict.fromkeys(names)}
     return {
         "id": call.id,
         "object": "text_completion",
@@ -93,7 +98,7 @@ async def events(call: Call, stream: Stream) -> AsyncIterator[bytes]:
 
 
 def _chunk(call: Call, choice: dict[str, Any], **more: Any) -> dict[str, Any]:
-    if not wants_usage(call):  # then each chunk carries an empty count (LiteLLM 1.106.2)
+    if not wants_usage(call) and versions.current().text_chunks_have_usage:
         more = {"usage": wire.usage(0, 0)}
     return {
         "id": call.id,
@@ -113,18 +118,20 @@ def _usage_chunk(call: Call, reply: Reply) -> dict[str, Any]:
     }
     price = call.price(reply)
     cost = {} if price is None else {"cost": sum(price)}
-    return _chunk(call, {"index": 0}, usage={**usage, **cost})
+    choices = [{"index": 0}] if versions.current().usage_chunk_has_choice else []
+    return {**_chunk(call, {}), "choices": choices, "usage": {**usage, **cost}}
 
 
 FORM = Form(
     "/completions",
     needs=("prompt",),
+    takes_null=True,
     read=read,
     body=body_of,
     events=events,
     stream=in_pieces,
     is_checked=True,
-    # What LiteLLM 1.106.2 leaves out of a streamed completion.
+    # What LiteLLM leaves out of a streamed completion.
     left_out_of_streams=(
         "x-litellm-model-api-base",
         "x-litellm-response-cost",
@@ -151,7 +158,18 @@ async def count(request: Request, proxy: Proxy, caller: Caller) -> Response:
     prompt, messages = body.get("prompt"), body.get("messages")
     if prompt is None and messages is None:
         raise wire.Detail(400, "prompt or messages or contents must be provided")
+    if None not in (prompt, messages) and not versions.current().counts_prompt_beside_messages:
+        raise wire.ProxyError(
+            400,
+            "prompt cannot be sent with messages or contents. "
+            "Set drop_params to count them without the prompt",
+            "invalid_request_error",
+            "prompt",
+        )
     total = tokens.count_messages(messages) if messages is not None else tokens.count(prompt or "")
+    if messages is not None and isinstance(body.get("tools"), list):
+        has_system = any(isinstance(m, dict) and m.get("role") == "system" for m in messages)
+        total += tokens.count_tools(body["tools"], has_system=has_system)
     return wire.JSON(
         {
             "total_tokens": total,

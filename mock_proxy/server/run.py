@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,7 @@ def running(
     keys: store.KeyStore | None = None,
     listener: socket.socket | None = None,
     kept: Mapping[str, Recording] | None = None,
+    litellm_version: str | None = None,
 ) -> Iterator[RunningProxy]:
     """A proxy in a thread of this process; port 0 takes a free one.
 
@@ -82,9 +83,13 @@ def running(
     are kept in these recordings. ``keys`` and ``listener`` are for
     those who made them before; the listener is closed in the end.
 
+    ``litellm_version`` goes before the configuration's.
+
     Without a configuration it serves the lesson's own, and reads no key of the environment.
     """
     config = config or practice()
+    if litellm_version is not None:
+        config = replace(config, litellm_version=litellm_version)
     keys = key_store(config, host) if keys is None else keys
     with listener or listen(host, port) as listener:
         server = _Server(_settings(config, keys, classroom=classroom, relay=relay, kept=kept))

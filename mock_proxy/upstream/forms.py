@@ -107,6 +107,7 @@ def _choice(choice: Mapping[str, Any]) -> Choice:
         {k: v for k, v in message.items() if k not in OF_A_MESSAGE and v is not None},
         choice.get("logprobs"),
         message.get("refusal"),
+        items(message["annotations"]) if "annotations" in message else None,
     )
 
 
@@ -124,22 +125,35 @@ def _call(made: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def piece(choice: Any) -> dict[str, Any]:
-    """A choice of a streamed piece without what says nothing."""
+    """A choice of a streamed piece without what says nothing, and without refusals, which LiteLLM
+    drops."""
     choice = mapping(choice)
     delta = {k: v for k, v in mapping(choice.get("delta")).items() if v is not None}
+    delta.pop("refusal", None)
     if set(delta) == {"role"}:
         delta["content"] = ""
-    piece: dict[str, Any] = {"index": number(choice.get("index")) or 0, "delta": delta}
-    for name in ("finish_reason", "logprobs"):
-        if choice.get(name) is not None:
-            piece[name] = choice[name]
+    first = {name: delta[name] for name in ("content", "role") if name in delta}
+    piece: dict[str, Any] = {}
+    if choice.get("finish_reason") is not None:
+        piece["finish_reason"] = choice["finish_reason"]
+    piece["index"] = number(choice.get("index")) or 0
+    piece["delta"] = {**first, **delta}
+    if choice.get("logprobs") is not None:
+        piece["logprobs"] = without_nulls(choice["logprobs"])
     return piece
 
 
+def without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: without_nulls(part) for name, part in value.items() if part is not None}
+    return [without_nulls(part) for part in value] if isinstance(value, list) else value
+
+
 def said_by(body: Mapping[str, Any]) -> dict[str, Any]:
-    said = {"system_fingerprint": body.get("system_fingerprint")}
-    if body.get("service_tier") is not None:
-        said["service_tier"] = body["service_tier"]
+    said: dict[str, Any] = {"system_fingerprint": body.get("system_fingerprint")}
+    for name, kind in (("id", str), ("created", int), ("model", str), ("service_tier", str)):
+        if isinstance(body.get(name), kind):
+            said[name] = body[name]
     return said
 
 
@@ -151,7 +165,7 @@ def failed_inside(event: Mapping[str, Any], group: str) -> ProxyError:
     """An error that came as a piece of a stream."""
     code = str(mapping(event["error"]).get("code"))
     status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
-    return provider.failure(status, json.dumps(event), {}, group)
+    return provider.failed_inside(status, json.dumps(event), group)
 
 
 def mapping(value: Any) -> dict[str, Any]:

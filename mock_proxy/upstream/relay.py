@@ -161,7 +161,7 @@ class Relay:
         if response.status_code in (400, 422):  # the request is at fault, and would be again
             self.record(call, request, {"status": response.status_code, "answer": text})
         headers = self.headers_of(response)
-        raise provider.failure(response.status_code, text, headers, call.group)
+        raise provider.failure(response.status_code, text, headers, call.group, call.route)
 
     async def _whole(self, call: Call, response: httpx.Response, request: Request) -> Any:
         body = self.parsed(call, await self._read(call, response))
@@ -337,7 +337,10 @@ def failing(call: Call, timeout: float, started: float) -> Iterator[None]:
         yield
     except httpx.TimeoutException as problem:
         LOG.warning("The upstream did not answer in time (%s).", type(problem).__name__)
-        raise provider.timed_out(call.group, timeout, time.perf_counter() - started) from None
+        own = call.model.params.get("timeout")
+        deployed = None if own is None else float(own)
+        seconds = time.perf_counter() - started
+        raise provider.timed_out(call.group, timeout, seconds, deployed) from None
     except (httpx.HTTPError, httpx.StreamError) as problem:
         LOG.warning("The upstream cannot be reached (%s).", problem or type(problem).__name__)
         raise provider.unreachable(call.group) from None

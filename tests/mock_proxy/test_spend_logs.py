@@ -1,4 +1,4 @@
-"""`/spend/logs`: a key is told of its own calls, the master key of all."""
+"""`/spend/logs`: a key of a user is told of its own calls, the master key of all."""
 
 from datetime import timedelta
 
@@ -6,6 +6,20 @@ import pytest
 from proxy_client import Client
 
 from mock_proxy.keys import store
+
+USER = {"user_id": "ann"}
+
+
+@pytest.fixture
+def client(proxy):
+    with Client(proxy.url, proxy.new_key(other=USER)) as session:
+        yield session
+
+
+def test_key_without_a_user_is_refused(proxy):
+    response = Client(proxy.url, proxy.new_key()).get("/spend/logs")
+    assert response.status_code == 401
+    assert "Route=/spend/logs. Your role=unknown" in response.json()["error"]["message"]
 
 
 def test_calls_are_told_newest_first_with_their_cost(client):
@@ -30,7 +44,7 @@ def test_calls_are_told_newest_first_with_their_cost(client):
 
 
 def test_each_key_is_told_of_its_own_calls_only(proxy):
-    one, other = (proxy.new_key() for _ in range(2))
+    one, other = (proxy.new_key(other=USER) for _ in range(2))
     Client(proxy.url, one).ask("Say hello.")
     assert Client(proxy.url, other).get("/spend/logs").json() == []
     assert Client(proxy.url, other).get("/spend/logs", params={"api_key": one}).json() == []

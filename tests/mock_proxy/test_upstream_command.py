@@ -112,6 +112,20 @@ def test_a_wrong_call_is_exit_status_2_with_the_reason(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_version_that_is_not_known_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["proxy", "--litellm-version", "1.80"])
+    assert "invalid choice: '1.80'" in capsys.readouterr().err
+    config = tmp_path / "config.yaml"
+    text = "model_list: [{model_name: m, litellm_params: {model: openai/m}}]\n"
+    config.write_text(text + "general_settings: {litellm_version: '1.80'}\n")
+    assert main(["proxy", "--config", str(config)]) == 2
+    told = capsys.readouterr().err
+    assert f"{config}: the practice proxy knows LiteLLM 1.106.2 and 1.109.1, not 1.80" in told
+
+
 def test_a_map_without_a_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["proxy", "--upstream", "http://here/v1", "--upstream-model", "gemma3"])
