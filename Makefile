@@ -49,6 +49,7 @@ contract-newest: $(INSTALLED)-for-tests $(KEYS)/node_modules
 	$(PYTHON) -m venv .venv-litellm-newest
 	.venv-litellm-newest/bin/python -m pip install --quiet --disable-pip-version-check \
 	  'litellm[proxy]' prisma==0.15.0
+	.venv-litellm-newest/bin/python -m pip list | grep litellm
 	LITELLM_NEWEST_COMMAND="$(CURDIR)/$(LITELLM_NEWEST)" $(BIN)/python -m pytest $(PYTEST_ARGS) \
 	  tests/mock_proxy/test_against_litellm.py tests/mock_proxy/test_keys_against_litellm.py
 

@@ -1,4 +1,4 @@
-"""A practice proxy that answers on the wire as LiteLLM 1.106.2 does, by small readable rules.
+"""A practice proxy that answers on the wire as LiteLLM does, by small readable rules.
 
 What other packages use stands here. It is imported when it is asked for: that takes its time.
 """

@@ -28,8 +28,8 @@ KEY_HEADERS = (
 READ_BY_FASTAPI = ("/utils/", "/key/")
 """Beginnings of paths whose body FastAPI reads, and refuses in its own form."""
 
-LARGEST_UNPACKED = 50 * 1024 * 1024
-"""Bytes of a body that was compressed."""
+LARGEST_UNPACKED = 10 * 1024 * 1024
+"""Bytes of a body that was compressed; unpacking so many takes some 20 ms."""
 
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 

@@ -23,19 +23,28 @@ def read(body: Body, group: str) -> Body:
     """LiteLLM asks a chat model with one message for each prompt, and hands on its one answer."""
     prompt = body["prompt"]
     prompts = prompt if isinstance(prompt, list) else [prompt]
-    if not prompts or not all(isinstance(part, (str, list)) for part in prompts):
+    if not prompts or not isinstance(prompt, (str, list)):
         raise _unmapped(prompt, group)
+    if isinstance(prompts[0], int):
+        prompts = [prompts]
+    for part in prompts:
+        if not isinstance(part, (str, list)):
+            raise _failed(f"'{type(part).__name__}' object is not iterable", group)
     texts = [part if isinstance(part, str) else " ".join(map(str, part)) for part in prompts]
     messages = [{"role": "user", "content": text} for text in texts]
     return {**body, "model": group, "messages": messages}
 
 
 def _unmapped(prompt: Any, group: str) -> ProxyError:
-    message = (
-        "litellm.APIConnectionError: APIConnectionError: OpenAIException - Unmapped prompt format. "
-        f"Your prompt is neither a list of strings nor a string. prompt={prompt}. "
-        "File an issue - https://github.com/BerriAI/litellm/issues"
+    return _failed(
+        "Unmapped prompt format. Your prompt is neither a list of strings nor a string. "
+        f"prompt={prompt}. File an issue - https://github.com/BerriAI/litellm/issues",
+        group,
     )
+
+
+def _failed(problem: str, group: str) -> ProxyError:
+    message = f"litellm.APIConnectionError: APIConnectionError: OpenAIException - {problem}"
     known = "internal_server_error" if versions.current().types_every_error else None
     return wire.failed(500, message, group, known)
 
@@ -50,7 +59,11 @@ def in_form(error: ProxyError, call: Call | None) -> ProxyError:
     }
     if "provider_specific_fields" in error.error:
         message = f"400: {{'error': '{error.error['message']}'}}"
+        if versions.current().types_every_error:
+            return ProxyError(400, message, "invalid_request_error", headers=headers)
         return ProxyError(400, message, "None", "None", headers=headers)
+    if error.status == 400 and call is not None and not versions.current().types_every_error:
+        error.error["type"] = "None" if "UnsupportedParams" in error.error["message"] else None
     error.headers = headers
     return error
 

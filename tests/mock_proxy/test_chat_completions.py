@@ -327,6 +327,6 @@ def test_compressed_request_is_read_since_1_109_1(client, older):
 
 
 def test_compressed_request_may_not_grow_without_bounds(client):
-    body = gzip.compress(b" " * (51 * 1024 * 1024))
+    body = gzip.compress(b" " * (11 * 1024 * 1024))
     response = client.post("/chat/completions", data=body, headers={"content-encoding": "gzip"})
     assert response.status_code == 413
