@@ -44,6 +44,8 @@ class Choice:
     """What else an upstream's message holds, such as ``reasoning_content``."""
     logprobs: Any = None
     refusal: str | None = None
+    told: dict[str, Any] = field(default_factory=dict)
+    """What a provider says of the answer beside its message, such as what its filter found."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,13 @@ class Reply:
     """Of an embedding: numbers, or packed."""
     body: Any = None
     """The whole body, where it is not the usual one of its form."""
+
+    @property
+    def reasoning_tokens(self) -> int:
+        """Of the answers' tokens those that nobody sees; they cost as much."""
+        details = self.said.get("usage", {}).get("completion_tokens_details")
+        thought = details.get("reasoning_tokens") if isinstance(details, dict) else None
+        return thought if isinstance(thought, int) else 0
 
 
 class Ready(dict[str, Any]):
@@ -161,17 +170,22 @@ class Call:
         return max(1, n) if isinstance(n, int) else 1
 
     def headers(self, reply: Reply, *, is_stream: bool = False) -> wire.Headers:
+        cost = self.price(reply)
         headers = wire.answer_headers(
             self.caller.key,
             self.model,
             self.group,
             call_id=self.caller.call_id,
-            cost=self.price(reply),
+            cost=cost,
             seconds=time.perf_counter() - self.started,
             remaining=self.admission.remaining,
             model_limits=self.model_limits,
             is_stream=is_stream,
         )
+        facts = tokens.facts(self.model.target, self.model.info)
+        thought = tokens.cost(facts, 0, reply.reasoning_tokens)
+        if thought and sum(thought) and not is_stream:
+            headers["x-litellm-response-cost-reasoning"] = str(sum(thought))
         if not reply.made_here:  # it would say how much of the time was LiteLLM's own
             headers.pop("x-litellm-overhead-duration-ms", None)
         return {**headers, **reply.headers}

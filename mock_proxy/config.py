@@ -62,6 +62,11 @@ class Model:
         return self.info.get("hidden") is True
 
     @property
+    def stays_here(self) -> bool:
+        """Whether this proxy answers for it where another server answers for other models."""
+        return self.is_hidden or self.is_canned or self.info.get("upstream") is False
+
+    @property
     def recording(self) -> Path | None:
         """A file with answers of this model, where ``model_info`` names one."""
         return Path(self.info["recording"]) if "recording" in self.info else None

@@ -27,7 +27,7 @@ from ..call import (
     unasked_limit,
 )
 from ..keys.store import OverBudget, OverLimit
-from ..litellm import checks, tokens, wire
+from ..litellm import checks, reasoning, tokens, wire
 from ..litellm.wire import JSON, ProxyError
 
 
@@ -84,6 +84,7 @@ async def _ask(request: Request, proxy: Proxy, caller: Caller, form: Form) -> Re
         async with let_in(request, proxy, caller, form) as call:
             if form.is_checked:
                 checks.check(call.body, call.model)
+            reasoning.check(call.body, call.model, form.name)
             checks.at_first(call.model, call.group, caller.key)
             await asyncio.sleep(float(call.model.params.get("mock_delay") or 0))
             return await _answer(call, form)

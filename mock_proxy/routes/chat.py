@@ -28,12 +28,15 @@ def body_of(call: Call, reply: Reply) -> dict[str, Any]:
         "created": call.created,
         "model": call.group,
         "object": "chat.completion",
-        "system_fingerprint": reply.said.get("system_fingerprint"),
-        "choices": [_choice(i, choice) for i, choice in enumerate(reply.choices)],
-        "usage": usage_of(reply),
     }
+    if reply.said.get("system_fingerprint") is not None:
+        body["system_fingerprint"] = reply.said["system_fingerprint"]
+    body["choices"] = [_choice(i, choice) for i, choice in enumerate(reply.choices)]
+    body["usage"] = usage_of(reply)
     if "service_tier" in reply.said:
         body["service_tier"] = reply.said["service_tier"]
+    if "prompt_filter_results" in reply.said:
+        body["prompt_filter_results"] = reply.said["prompt_filter_results"]
     return body
 
 
@@ -52,7 +55,7 @@ def _choice(index: int, choice: Choice) -> dict[str, Any]:
     }
     if choice.logprobs is not None:
         body["logprobs"] = choice.logprobs
-    return {**body, "provider_specific_fields": {}}
+    return {**body, "provider_specific_fields": choice.told}
 
 
 async def events(call: Call, stream: Stream) -> AsyncIterator[bytes]:
@@ -70,7 +73,7 @@ def _chunk(call: Call, choices: Piece, said: dict[str, Any], **more: Any) -> dic
         "model": call.group,
         "object": "chat.completion.chunk",
     }
-    if "system_fingerprint" in said:
+    if said.get("system_fingerprint") is not None:
         chunk["system_fingerprint"] = said["system_fingerprint"]
     chunk |= {"choices": choices, **more}
     if "service_tier" in said:

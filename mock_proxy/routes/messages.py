@@ -25,7 +25,12 @@ ERROR_TYPES = {
     429: "rate_limit_error",
     529: "overloaded_error",
 }
-STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
+STOP_REASONS = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "content_filter": "refusal",
+}
 
 
 async def reply_to(request: Request, proxy: Proxy, caller: Caller) -> Response:
@@ -65,6 +70,7 @@ def chat_of(body: Body, group: str) -> Body:
         "messages": chat,
         "max_tokens": body["max_tokens"],
         "temperature": body.get("temperature"),
+        "top_p": body.get("top_p"),
         "stop": body.get("stop_sequences"),
         **({"tools": tools} if tools else {}),
     }
@@ -85,6 +91,8 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _blocks(choice: Choice) -> list[dict[str, Any]]:
+    if choice.finish_reason == "length" and not choice.text:
+        return []
     if not choice.tool_calls:
         return [{"type": "text", "text": choice.text}]
     return [
@@ -108,6 +116,8 @@ def _input(arguments: str) -> Any:
 
 def body_of(call: Call, reply: Reply) -> dict[str, Any]:
     choice = reply.choices[0]
+    stop_reason = STOP_REASONS.get(choice.finish_reason, "end_turn")
+    details = {"type": "refusal", "category": None, "explanation": None}
     return {
         "id": call.id.replace("chatcmpl-", "resp_"),
         "type": "message",
@@ -116,8 +126,8 @@ def body_of(call: Call, reply: Reply) -> dict[str, Any]:
         "stop_sequence": None,
         "usage": {"input_tokens": reply.prompt_tokens, "output_tokens": reply.completion_tokens},
         "content": _blocks(choice),
-        "stop_reason": STOP_REASONS.get(choice.finish_reason, "end_turn"),
-        "stop_details": None,
+        "stop_reason": stop_reason,
+        "stop_details": details if stop_reason == "refusal" else None,
     }
 
 
@@ -176,6 +186,10 @@ FORM = Form(
     end=b"",
     names_version=True,
     default_timeout=600.0,
-    left_out=("x-litellm-model-api-base", "x-litellm-callback-duration-ms"),
+    left_out=(
+        "x-litellm-model-api-base",
+        "x-litellm-callback-duration-ms",
+        "x-litellm-response-cost-reasoning",
+    ),
     error=_in_anthropics_form,
 )

@@ -39,7 +39,7 @@ def _unmapped(prompt: Any, group: str) -> ProxyError:
 
 def in_form(error: ProxyError, call: Call | None) -> ProxyError:
     """Of its own headers LiteLLM 1.106.2 sends but one here; and it writes an unknown model's
-    error in a form of its own."""
+    error, and a parameter's, in forms of their own."""
     headers = {
         name: text
         for name, text in error.headers.items()
@@ -49,6 +49,8 @@ def in_form(error: ProxyError, call: Call | None) -> ProxyError:
         message = f"400: {{'error': '{error.error['message']}'}}"
         return ProxyError(400, message, "None", "None", headers=headers)
     error.headers = headers
+    if error.error["message"].startswith("litellm.UnsupportedParamsError"):
+        error.error["type"] = "None"
     return error
 
 
@@ -106,11 +108,10 @@ def _chunk(call: Call, choice: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def _usage_chunk(call: Call, reply: Reply) -> dict[str, Any]:
-    usage = wire.usage(reply.prompt_tokens, reply.completion_tokens)
-    usage["completion_tokens_details"] = {
-        "reasoning_tokens": 0,
-        "text_tokens": reply.completion_tokens,
-    }
+    usage = usage_of(reply)
+    if "usage" not in reply.said:  # no provider told more
+        text_tokens = {"reasoning_tokens": 0, "text_tokens": reply.completion_tokens}
+        usage["completion_tokens_details"] = text_tokens
     price = call.price(reply)
     cost = {} if price is None else {"cost": sum(price)}
     return _chunk(call, {"index": 0}, usage={**usage, **cost})

@@ -1,0 +1,124 @@
+"""What LiteLLM does with a request to a model that reasons before it answers.
+
+By the model's name, as LiteLLM does it: the GPT-5 family (``gpt-5-mini``) and the o-series
+(``o4-mini``). ``max_tokens`` reaches the provider as ``max_completion_tokens``; what such a model
+lacks is refused before the provider is asked. Recorded from LiteLLM 1.106.2
+(tests/data/litellm/reasoning.json).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from ..config import Model
+from . import tokens, wire
+
+GPT_5_LACKS = (
+    *("top_p", "stop", "modalities", "prediction", "audio", "presence_penalty"),
+    *("frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "thinking"),
+    "web_search_options",
+)
+O_SERIES_LACKS = (
+    *("top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs"),
+    *("parallel_tool_calls", "verbosity", "thinking"),
+)
+"""Parameters that LiteLLM refuses for these models, in the order in which it names them."""
+
+SETTINGS = {"/chat/completions": "reasoning_effort", "/completions": "reasoning_effort"}
+"""By route: the parameter's name in error texts. The newer forms say ``reasoning.effort``."""
+
+DROP = " To drop unsupported params set `litellm.drop_params = True`"
+
+
+def check(body: dict[str, Any], model: Model, route: str) -> None:
+    """Raise LiteLLM's 400 to a parameter that the model lacks.
+
+    With ``drop_params``, in the request or in the model's ``litellm_params``, the parameter is
+    taken out of the body instead.
+    """
+    name = model.target.rpartition("/")[2]
+    if not (_is_gpt_5(name) or _is_o_series(name)):
+        return
+    setting = SETTINGS.get(route, "reasoning.effort")
+    drops = bool(body.get("drop_params") or model.params.get("drop_params"))
+    effort = body.get("reasoning_effort")
+    if isinstance(effort, Mapping):  # the newer form: {"effort": "low", "summary": "auto"}
+        effort = body["reasoning_effort"] = effort.get("effort")
+
+    def refuse(parameters: list[str], message: str) -> None:
+        if not drops:
+            _refuse(message, str(body.get("model")))
+        for parameter in parameters:
+            del body[parameter]
+
+    lacking = [p for p in lacks(name) if body.get(p) is not None]
+    if lacking and setting == "reasoning_effort":
+        refuse(lacking, _not_supported(lacking, model.target.partition("/")[0], name))
+    elif "top_p" in lacking and _is_gpt_5(name):
+        refuse(["top_p"], f"{name} only supports top_p when {_unless(setting)}.{DROP}")
+    body.pop("stop" if "stop" in lacking else "", None)  # the newer forms have no such setting
+    facts = tokens.facts(model.target, model.info)
+    if _is_gpt_5(name) and _refuses_effort(facts, effort):
+        refuse(["reasoning_effort"], f"{setting}={effort} is not supported for {name}.{DROP}")
+        effort = None
+    temperature = body.get("temperature")
+    if temperature in (None, 1) or (
+        effort == "none" and facts.get("supports_none_reasoning_effort") is True
+    ):
+        return
+    if _is_gpt_5(name):
+        message = (
+            f"{name} doesn't support temperature={temperature} while reasoning is active. "
+            f"Only temperature=1 is supported unless {_unless(setting)}.{DROP}"
+        )
+        refuse(["temperature"], message)
+    elif setting == "reasoning_effort":  # else LiteLLM leaves it to the provider
+        message = (
+            f"O-series models don't support temperature={temperature}. Only temperature=1 is "
+            "supported. To drop unsupported openai params from the call, set "
+            "`litellm.drop_params = True`"
+        )
+        refuse(["temperature"], message)
+
+
+def lacks(name: str) -> tuple[str, ...]:
+    """The parameters that LiteLLM refuses for a model, given without its provider."""
+    if _is_gpt_5(name):
+        return GPT_5_LACKS
+    return O_SERIES_LACKS if _is_o_series(name) else ()
+
+
+def _is_gpt_5(name: str) -> bool:
+    return "gpt-5" in name and "gpt-5-chat" not in name
+
+
+def _is_o_series(name: str) -> bool:
+    return re.match(r"o\d", name) is not None
+
+
+def _refuses_effort(facts: Mapping[str, Any], effort: object) -> bool:
+    """By what the price table says of the model; ``xhigh`` must be allowed there."""
+    return facts.get(f"supports_{effort}_reasoning_effort", effort != "xhigh") is False
+
+
+def _unless(setting: str) -> str:
+    return (
+        f"{setting} resolves to 'none', either set explicitly on the request or declared as the "
+        "model's default_reasoning_effort"
+    )
+
+
+def _not_supported(parameters: list[str], provider: str, name: str) -> str:
+    return (
+        f"{provider} does not support parameters: {parameters}, for model={name}. To drop these, "
+        "set `litellm.drop_params=True` or for proxy:\n\n"
+        "`litellm_settings:\n drop_params: true`\n. \n If you want to use these params "
+        f"dynamically send allowed_openai_params={parameters} in your request."
+    )
+
+
+def _refuse(message: str, group: str) -> NoReturn:
+    message = f"litellm.UnsupportedParamsError: {message}"
+    raise wire.failed(400, message, group, "invalid_request_error")
