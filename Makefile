@@ -34,7 +34,8 @@ test: $(INSTALLED)-for-tests
 ## The same requests to the mock proxy and to a real LiteLLM, and the client libraries people use.
 contract: contract-environment
 	LITELLM_COMMAND="$(CURDIR)/$(LITELLM)" $(BIN)/python -m pytest $(PYTEST_ARGS) \
-	  tests/mock_proxy/test_against_litellm.py tests/mock_proxy/test_clients.py \
+	  tests/mock_proxy/test_against_litellm.py tests/mock_proxy/test_against_litellm_families.py \
+	  tests/mock_proxy/test_clients.py \
 	  tests/test_live_litellm.py
 
 ## The pages that people work with, in a headless Chromium, Chrome or Edge, which has to be there.

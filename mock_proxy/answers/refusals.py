@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..call import Call
-from ..litellm import azure, provider, tokens
+from ..litellm import azure, provider, reasoning, tokens
 from ..litellm.wire import ProxyError
 from . import schemas, thinking
 
@@ -206,12 +206,17 @@ def _efforts(call: Call) -> None:
         value = call.body.get(name)
         if value is not None and value not in values:
             _refuse(call, f"Invalid value: '{value}'. Supported values are: {_list(values)}.", name)
+    target = call.model.target.rpartition("/")[2]
+    for name in reasoning.lacks(target):  # LiteLLM was told to let it pass
+        if call.body.get(name) is not None:
+            _refuse(
+                call, f"Unsupported parameter: '{name}' is not supported with this model.", name
+            )
     effort = call.body.get("reasoning_effort")
     if effort is not None and thinking.reasons(call) and effort not in thinking.efforts(call):
-        model = call.model.target.rpartition("/")[2]
         _refuse(
             call,
-            f"Unsupported value: '{effort}' is not supported with the '{model}' model. Supported "
+            f"Unsupported value: '{effort}' is not supported with the '{target}' model. Supported "
             f"values are: {_list(thinking.efforts(call))}.",
             "reasoning_effort",
         )

@@ -35,14 +35,16 @@ DROP = " To drop unsupported params set `litellm.drop_params = True`"
 def check(body: dict[str, Any], model: Model, route: str) -> None:
     """Raise LiteLLM's 400 to a parameter that the model lacks.
 
-    With ``drop_params``, in the request or in the model's ``litellm_params``, the parameter is
-    taken out of the body instead.
+    With ``drop_params``, in the request or else in the model's ``litellm_params``, the parameter is
+    taken out of the body instead. One in ``allowed_openai_params`` is left to the provider.
     """
     name = model.target.rpartition("/")[2]
     if not (_is_gpt_5(name) or _is_o_series(name)):
         return
     setting = SETTINGS.get(route, "reasoning.effort")
-    drops = bool(body.get("drop_params") or model.params.get("drop_params"))
+    drops = str(body.get("drop_params", model.params.get("drop_params"))).lower() == "true"
+    for parameter in _listed(body, "additional_drop_params"):
+        body.pop(parameter, None)
     effort = body.get("reasoning_effort")
     if isinstance(effort, Mapping):  # the newer form: {"effort": "low", "summary": "auto"}
         effort = body["reasoning_effort"] = effort.get("effort")
@@ -53,7 +55,8 @@ def check(body: dict[str, Any], model: Model, route: str) -> None:
         for parameter in parameters:
             del body[parameter]
 
-    lacking = [p for p in lacks(name) if body.get(p) is not None]
+    allowed = _listed(body, "allowed_openai_params")
+    lacking = [p for p in lacks(name) if body.get(p) is not None and p not in allowed]
     if lacking and setting == "reasoning_effort":
         refuse(lacking, _not_supported(lacking, model.target.partition("/")[0], name))
     elif "top_p" in lacking and _is_gpt_5(name):
@@ -88,6 +91,11 @@ def lacks(name: str) -> tuple[str, ...]:
     if _is_gpt_5(name):
         return GPT_5_LACKS
     return O_SERIES_LACKS if _is_o_series(name) else ()
+
+
+def _listed(body: Mapping[str, Any], name: str) -> list[str]:
+    given = body.get(name)
+    return [str(one) for one in given] if isinstance(given, list) else []
 
 
 def _is_gpt_5(name: str) -> bool:
