@@ -9,7 +9,7 @@ lacks is refused before the provider is asked. Recorded from LiteLLM 1.106.2
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from ..config import Model
@@ -91,6 +91,12 @@ def lacks(name: str) -> tuple[str, ...]:
     if _is_gpt_5(name):
         return GPT_5_LACKS
     return O_SERIES_LACKS if _is_o_series(name) else ()
+
+
+def supported(name: str, every: Sequence[str]) -> list[str]:
+    """Those of OpenAI's parameters that LiteLLM says the model takes: all but what it lacks."""
+    more = ["verbosity"] if _is_gpt_5(name) else []
+    return [parameter for parameter in every if parameter not in lacks(name)] + more
 
 
 def _listed(body: Mapping[str, Any], name: str) -> list[str]:

@@ -17,12 +17,10 @@ CASES = {
     **contract.recorded("reasoning"),
     **{f"filter_{name}": case for name, case in contract.recorded("filtered").items()},
 }
-LISTS = [name for name in CASES if name.startswith("params")]
 REFUSED = [name for name, case in CASES.items() if case["response"]["status"] == 400]
 NOT_COMPARED = {
     "filter_reasoning_effort": "LiteLLM's list of what a model without reasoning lacks.",
     "filter_lacks": "As above.",
-    **dict.fromkeys(LISTS, "Of the same kind."),
 }
 
 
@@ -73,6 +71,12 @@ HEADERS_THAT_DIFFER = {
     "effort_minimal": {"x-litellm-response-cost-reasoning"},  # the provider played reasoned
     "completions_stream_usage": {"x-litellm-overhead-duration-ms"},  # of canned models left out
 }
+
+
+@pytest.mark.parametrize("name", ["params", "params_o"])
+def test_parameters_that_a_model_takes_are_listed(proxy, name):
+    got, want = (json.loads(answer["body_text"]) for answer in answered(proxy, name))
+    assert got == want
 
 
 def shape(body: str) -> list[object]:
