@@ -38,6 +38,9 @@ NUMBERS: Mapping[str, tuple[str, float, float]] = {
     "seed": ("integer", -math.inf, math.inf),
 }
 
+LEAST_OUTPUT = 16
+"""OpenAI's least ``max_output_tokens``, in its newer form only."""
+
 _PARAMETERS = """
     model messages audio frequency_penalty function_call functions logit_bias logprobs
     max_completion_tokens max_tokens metadata modalities n parallel_tool_calls prediction
@@ -126,6 +129,8 @@ def _numbers(call: Call) -> None:
         value = call.body.get(name)
         if value is None:
             continue
+        if name == "max_tokens" and call.route == "/responses":
+            name, low = "max_output_tokens", LEAST_OUTPUT
         given = KINDS.get(type(value), "decimal" if isinstance(value, float) else "")
         article = "an" if kind == "integer" else "a"
         if given not in ("", "decimal") or (given and kind == "integer" and value % 1):
