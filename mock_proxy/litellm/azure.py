@@ -10,10 +10,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..config import HARMS
 from . import provider, wire
 from .wire import ProxyError
-
-CATEGORIES = ("hate", "self_harm", "sexual", "violence")
 
 REFUSED = (
     "The response was filtered due to the prompt triggering Azure OpenAI's content management "
@@ -30,7 +29,7 @@ def results(filtered: str | None = None) -> dict[str, Any]:
             "filtered": category == filtered,
             "severity": "medium" if category == filtered else "safe",
         }
-        for category in CATEGORIES
+        for category in HARMS
     }
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from proxy_client import Client
 
-from mock_proxy.config import load
+from mock_proxy.config import ConfigError, load
 from mock_proxy.server.run import running
 
 LABELS = "Choose one of: health, climate. Answer with the label only. Title: "
@@ -89,6 +89,19 @@ def test_other_refusals_are_azures_too(client):
     assert message["message"].startswith(
         "litellm.BadRequestError: AzureException BadRequestError - Invalid 'temperature'"
     )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [["suicid"], {"refuse": ["suicid"]}, {"refuse": {"selfharm": ["suicid"]}}, {"drop": {}}],
+)
+def test_filter_that_would_filter_nothing_is_refused(tmp_path, wrong):
+    file = tmp_path / "config.yaml"
+    model = {"model_name": "m", "litellm_params": {"model": "azure/m"}}
+    model["model_info"] = {"filter": wrong}
+    file.write_text(json.dumps({"model_list": [model]}))
+    with pytest.raises(ConfigError, match="'filter' of the model 'm' names no words"):
+        load(file)
 
 
 def test_any_configuration_may_have_one(tmp_path):
