@@ -44,7 +44,7 @@ class Choice:
     """What else an upstream's message holds, such as ``reasoning_content``."""
     logprobs: Any = None
     refusal: str | None = None
-    told: dict[str, Any] = field(default_factory=dict)
+    told: dict[str, Any] = field(default_factory=dict, kw_only=True)
     """What a provider says of the answer beside its message, such as what its filter found."""
 
 
