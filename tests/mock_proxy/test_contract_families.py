@@ -1,8 +1,8 @@
 """Models that reason, and one whose provider filters content, beside LiteLLM 1.106.2's exchanges.
 
 ``reasoning.json`` and ``filtered.json`` hold requests, what LiteLLM asked of a provider played by
-us and was answered, and what LiteLLM made of it. The provider's answers follow OpenAI's and Azure's
-documentation.
+us and was answered, and what LiteLLM made of it; ``response_1_109_1`` is what that version made of
+the same. The provider's answers follow OpenAI's and Azure's documentation.
 """
 
 import json
