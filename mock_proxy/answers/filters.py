@@ -9,7 +9,7 @@ words in any case. A real filter is a model that judges the text, and the answer
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -24,21 +24,21 @@ def check(call: Call) -> None:
         raise azure.refused(category, call.group, call.route)
 
 
-def filtered(call: Call, choice: Choice, *, is_stream: bool) -> Choice:
-    """The answer with the filter's results, and without its text where that is withheld.
+def filtered(call: Call, choices: Iterable[Choice], *, is_stream: bool) -> Iterator[Choice]:
+    """The answers with the filter's results, and without their texts where these are withheld.
 
     A stream goes on until the filter sees what it withholds: here, to the middle. Azure charges for
     the whole answer.
     """
-    if not _has_one(call):
-        return choice
     category = _found(call, "cut")
-    told = {"content_filter_results": azure.results(category)}
-    if category is None:
-        return replace(choice, told=told)
-    pieces = tokens.split(choice.text or "")
-    text = "".join(pieces[: len(pieces) // 2]) if is_stream else ""
-    return Choice(text, "content_filter", told=told)
+    told = {"content_filter_results": azure.results(category)} if _has_one(call) else {}
+    for choice in choices:
+        if category is None:
+            yield replace(choice, told=told)
+            continue
+        pieces = tokens.split(choice.text or "")
+        text = "".join(pieces[: len(pieces) // 2]) if is_stream else ""
+        yield Choice(text, "content_filter", told=told)
 
 
 def told(call: Call) -> dict[str, Any]:

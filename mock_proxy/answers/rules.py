@@ -60,7 +60,7 @@ class Rules:
             **filters.told(call),
         }
         return Reply(
-            tuple(filters.filtered(call, choice, is_stream=is_stream) for choice in choices),
+            tuple(filters.filtered(call, choices, is_stream=is_stream)),
             call.prompt_tokens,
             completion + thought,
             said=said,

@@ -44,7 +44,8 @@ def check(body: dict[str, Any], model: Model, route: str) -> None:
     setting = SETTINGS.get(route, "reasoning.effort")
     drops = str(body.get("drop_params", model.params.get("drop_params"))).lower() == "true"
     for parameter in _listed(body, "additional_drop_params"):
-        body.pop(parameter, None)
+        if parameter in (*lacks(name), "temperature", "reasoning_effort"):
+            body.pop(parameter, None)
     effort = body.get("reasoning_effort")
     if isinstance(effort, Mapping):  # the newer form: {"effort": "low", "summary": "auto"}
         effort = body["reasoning_effort"] = effort.get("effort")
@@ -61,7 +62,8 @@ def check(body: dict[str, Any], model: Model, route: str) -> None:
         refuse(lacking, _not_supported(lacking, model.target.partition("/")[0], name))
     elif "top_p" in lacking and _is_gpt_5(name):
         refuse(["top_p"], f"{name} only supports top_p when {_unless(setting)}.{DROP}")
-    body.pop("stop" if "stop" in lacking else "", None)  # the newer forms have no such setting
+    if "stop" in lacking:  # of a newer form, which has no such setting
+        body.pop("stop", None)
     facts = tokens.facts(model.target, model.info)
     if _is_gpt_5(name) and _refuses_effort(facts, effort):
         refuse(["reasoning_effort"], f"{setting}={effort} is not supported for {name}.{DROP}")

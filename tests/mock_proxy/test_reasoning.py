@@ -120,6 +120,11 @@ def test_drop_params_drops_them(client):
     assert reasoning_tokens(response) == 256
 
 
+def test_only_settings_are_dropped(client):
+    dropped = ["messages", "model", "temperature"]
+    assert asked(client, temperature=0, additional_drop_params=dropped).status_code == 200
+
+
 def test_effort_that_a_model_lacks_is_refused_by_the_provider(tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text("model_list: [{model_name: o, litellm_params: {model: openai/o4-mini}}]")
