@@ -3,7 +3,8 @@
 A model reasons if the price table or its ``model_info`` says ``supports_reasoning: true``. The
 reasoning is so many tokens for each 64 of the prompt begun, a multiple of 64 as with OpenAI's
 models: 64 with ``reasoning_effort`` low, 256 with medium (which is what they do unasked), 768 with
-high; with minimal none. A title to label has some 40 to 60 tokens.
+high; with minimal none. A prompt that labels one title has some 40 to 120 tokens. The text of the
+answer is that of the other models, whatever the effort and the ``verbosity``.
 """
 
 from __future__ import annotations
