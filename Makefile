@@ -38,6 +38,7 @@ test: $(INSTALLED)-for-tests
 contract: contract-environment
 	LITELLM_COMMAND="$(CURDIR)/$(LITELLM)" LITELLM_NEWEST_COMMAND="$(CURDIR)/$(LITELLM_NEWEST)" \
 	  $(BIN)/python -m pytest $(PYTEST_ARGS) tests/mock_proxy/test_against_litellm.py \
+	  tests/mock_proxy/test_against_litellm_families.py \
 	  tests/mock_proxy/test_keys_against_litellm.py tests/mock_proxy/test_versions.py \
 	  tests/mock_proxy/test_clients.py tests/test_live_litellm.py
 	$(BIN)/python tests/mock_proxy/fresh.py
@@ -51,7 +52,8 @@ contract-newest: $(INSTALLED)-for-tests $(KEYS)/node_modules
 	  'litellm[proxy]' prisma==0.15.0
 	.venv-litellm-newest/bin/python -m pip list | grep litellm
 	LITELLM_NEWEST_COMMAND="$(CURDIR)/$(LITELLM_NEWEST)" $(BIN)/python -m pytest $(PYTEST_ARGS) \
-	  tests/mock_proxy/test_against_litellm.py tests/mock_proxy/test_keys_against_litellm.py
+	  tests/mock_proxy/test_against_litellm.py tests/mock_proxy/test_against_litellm_families.py \
+	  tests/mock_proxy/test_keys_against_litellm.py
 
 ## The pages that people work with, in a headless Chromium, Chrome or Edge, which has to be there.
 browser: browser-environment

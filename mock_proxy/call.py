@@ -13,6 +13,7 @@ from starlette.responses import Response
 from .config import Model, ProxyConfig
 from .keys.store import Admission, Key, KeyStore, Meter, now
 from .litellm import tokens, wire
+from .litellm import version as versions
 from .litellm.spend_log import Entry, SpendLog
 
 DEFAULT_TIMEOUT = 6000.0
@@ -47,6 +48,8 @@ class Choice:
     """What else an upstream's message holds, such as ``reasoning_content``."""
     logprobs: Any = None
     refusal: str | None = None
+    told: dict[str, Any] = field(default_factory=dict, kw_only=True)
+    """What a provider says of the answer beside its message, such as what its filter found."""
     annotations: list[Any] | None = None
 
 
@@ -70,6 +73,13 @@ class Reply:
     """Of an embedding: numbers, or packed."""
     body: Any = None
     """The whole body, where it is not the usual one of its form."""
+
+    @property
+    def reasoning_tokens(self) -> int:
+        """Of the answers' tokens those that nobody sees; they cost as much."""
+        details = self.said.get("usage", {}).get("completion_tokens_details")
+        thought = details.get("reasoning_tokens") if isinstance(details, dict) else None
+        return thought if isinstance(thought, int) else 0
 
 
 class Ready(dict[str, Any]):
@@ -167,18 +177,26 @@ class Call:
         return max(1, n) if isinstance(n, int) else 1
 
     def headers(self, reply: Reply, *, is_stream: bool = False) -> wire.Headers:
+        cost = self.price(reply)
         headers = wire.answer_headers(
             self.caller.key,
             self.model,
             self.caller.key.meant_by(self.group),
             call_id=self.caller.call_id,
-            cost=self.price(reply),
+            cost=cost,
             seconds=time.perf_counter() - self.started,
             remaining=self.admission.remaining,
             model_limits=self.model_limits,
             is_stream=is_stream,
             fallbacks=self.fallbacks,
         )
+        facts = tokens.facts(self.model.target, self.model.info)
+        thought = tokens.cost(facts, 0, reply.reasoning_tokens)
+        is_told = (
+            self.route != "anthropic_messages" or versions.current().message_has_reasoning_cost
+        )
+        if thought and sum(thought) and is_told and not is_stream:
+            headers["x-litellm-response-cost-reasoning"] = str(sum(thought))
         if not reply.made_here:  # it would say how much of the time was LiteLLM's own
             headers.pop("x-litellm-overhead-duration-ms", None)
         return {**headers, **reply.headers}

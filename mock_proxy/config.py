@@ -20,6 +20,9 @@ PRACTICE_CONFIG = Path(__file__).with_name("practice.yaml")
 PRACTICE_KEY = "sk-practice-key"
 """The master key on this machine, unless the file or LITELLM_MASTER_KEY names one."""
 
+HARMS = ("hate", "self_harm", "sexual", "violence")
+"""What Azure OpenAI's content filter looks for, by its own names."""
+
 ENVIRONMENT_PREFIX = "os.environ/"
 
 
@@ -60,6 +63,11 @@ class Model:
     def is_hidden(self) -> bool:
         """Whether lists of models leave it out; a real LiteLLM accepts the word and lists it."""
         return self.info.get("hidden") is True
+
+    @property
+    def stays_here(self) -> bool:
+        """Whether this proxy answers for it where another server answers for other models."""
+        return self.is_hidden or self.is_canned or self.info.get("upstream") is False
 
     @property
     def recording(self) -> Path | None:
@@ -208,9 +216,27 @@ def _model(
             f"'model_info' of the model '{name}' is not a mapping.",
             "Write 'model_info: {mode: chat}', or leave it out.",
         )
+    if not _is_filter(info.get("filter", {})):
+        raise ConfigError(
+            path,
+            lines.get((*at, "model_info", "filter")),
+            f"the 'filter' of the model '{name}' names no words for what it refuses or cuts.",
+            "Write 'filter: {refuse: {self_harm: [suicid]}}', or 'cut', and one of "
+            f"{', '.join(HARMS)}.",
+        )
     if "recording" in info:
         info = {**info, "recording": str(path.parent / str(info["recording"]))}
     return Model(name, _resolve(params, environment), _resolve(info, environment))
+
+
+def _is_filter(given: Any) -> bool:
+    """Whether it is ``{refuse: {self_harm: [word, …]}, cut: {…}}``, or a part of that."""
+    return isinstance(given, dict) and all(
+        what in ("refuse", "cut")
+        and isinstance(harms, dict)
+        and all(harm in HARMS and isinstance(words, list) for harm, words in harms.items())
+        for what, harms in given.items()
+    )
 
 
 def _master_key(

@@ -509,12 +509,22 @@ def answer(schema: Any, text: str, nth: int = 1, chosen: str | None = None) -> s
 
 FIELDS = re.compile(
     r"\b(?:extract|give(?: me)?|return|list|find"
-    r"|JSON with(?! one)(?: the)?(?: fields?| keys?)?|with(?: the)? (?:fields?|keys?)|fields?|keys?"
-    r"|geef|haal|velden)\b:? (?!(?:me )?JSON\b)(?P<names>[^.:;\n{]{2,120}?)"
-    r"(?=\s+(?:as|in|als|from|of|uit|with)\b|[.:;\n]|$)",
+    r"|JSON(?: \w+)? (?:with|met)(?! one)(?: the)?(?: fields?| keys?)?"
+    r"|with(?: the)? (?:fields?|keys?)|fields?|keys?"
+    r"|geef|haal|velden)\b:? (?!(?:me )?(?:(?:as |als )?(?:an? |een )?JSON|this|it|that|dit)\b)"
+    r"(?P<names>[^.:;\n{]{2,120}?)"
+    r"(?=\s+(?:as|in|als|from|of|uit|with|for|van|voor)\b|[.:;\n]|$)",
     re.IGNORECASE,
 )
 """Fields named in words: "Extract the year and the city as JSON"."""
+
+
+WISH = re.compile(
+    r"(?:^|(?<=[.!?] ))(?:extract|give|return|list|find|make|write|create|output|geef|haal|maak)\b"
+    r"[^.:!?\n]*\bJSON\b[^.:!?\n]*[.:!?\n]?\s*",
+    re.IGNORECASE,
+)
+"""A sentence that asks for JSON, and is no part of the text to fill it from."""
 
 
 def free_answer(prompt: str, text: str, chosen: str | None) -> str | None:
@@ -528,7 +538,9 @@ def free_answer(prompt: str, text: str, chosen: str | None) -> str | None:
         parts = [part.strip("\"'“”` ").replace(" ", "_") for part in parts]
         if all(re.fullmatch(r"[^\W\d]\w{0,30}", part) and part != "JSON" for part in parts):
             named = parts
-    text = re.sub(r"\s*\b(?:as|in|als) JSON\b\.?", "", text, flags=re.IGNORECASE)
+    text = re.sub(r"\s*\b(?:as|in|als) JSON\b\.?", "", WISH.sub("", text), flags=re.IGNORECASE)
+    if not text.strip() and chosen is None:
+        return None
     filler = Filler(text, {}, chosen=chosen)
     value: dict[str, Any] = {}
     for name in dict.fromkeys(named):

@@ -12,14 +12,11 @@ from typing import Any
 
 from ..config import Model
 from ..keys.store import Key
-from . import tokens, wire
+from . import reasoning, tokens, wire
 from .wire import ProxyError
 
 WITHOUT_RESPONSE_FORMAT = ("gpt-4", "gpt-3.5-turbo-16k", "gpt-4-0613", "gpt-4-32k")
 """Targets (without ``openai/``) for which LiteLLM refuses ``response_format``."""
-
-REASONING = re.compile(r"o[1-9]|gpt-5")
-"""Beginnings of targets that reason, and take more parameters."""
 
 MOCK_TESTING = re.compile(r"mock_(timeout|delay|testing_\w+)")
 """Parameters with which an administrator tests LiteLLM."""
@@ -34,7 +31,7 @@ def check(body: Mapping[str, Any], model: Model) -> None:
     name = model.target.partition("/")[2] or model.target
     refused = [p for p in unsupported(name) if body.get(p) is not None and not _is_let(p, body)]
     if refused:
-        raise _unsupported(refused, name, group)
+        reasoning.refuse(reasoning.not_supported(refused, model.target), group)
     timeout = body.get("timeout")
     if isinstance(timeout, str) and not _is_number(timeout):
         raise _internal(f"could not convert string to float: '{timeout}'", group)
@@ -49,11 +46,12 @@ def check(body: Mapping[str, Any], model: Model) -> None:
 
 
 def unsupported(name: str) -> list[str]:
-    """Those of OpenAI's parameters that LiteLLM refuses for an OpenAI model of this name.
+    """Those of OpenAI's parameters that LiteLLM refuses for an OpenAI model of this name. What a
+    model that reasons lacks is in ``reasoning``.
 
     Of a model that it does not know, it takes ``reasoning_effort``.
     """
-    if REASONING.match(name):
+    if reasoning.lacks(name):
         return []
     known = tokens.key_in_table(name) is not None
     lacking = {
@@ -125,16 +123,6 @@ def _check_messages(messages: Any, group: str) -> None:
 def _internal(problem: str, group: str) -> ProxyError:
     message = f"litellm.APIConnectionError: APIConnectionError: OpenAIException - {problem}"
     return wire.failed(500, message, group, "internal_server_error")
-
-
-def _unsupported(parameters: list[str], name: str, group: str) -> ProxyError:
-    message = (
-        f"litellm.UnsupportedParamsError: openai does not support parameters: {parameters}, "
-        f"for model={name}. To drop these, set `litellm.drop_params=True` or for proxy:\n\n"
-        "`litellm_settings:\n drop_params: true`\n. \n If you want to use these params "
-        f"dynamically send allowed_openai_params={parameters} in your request."
-    )
-    return wire.failed(400, message, group, "invalid_request_error")
 
 
 PROVIDER_FAILURES = {

@@ -69,7 +69,13 @@ class Version:
     has_newer_fields: bool = True
     """A new key's router settings, a model and a group of models have some fields more."""
     rewords_provider_errors: bool = True
-    """Statuses and texts of some provider errors; see ``provider``."""
+    """Statuses and texts of some provider errors; see ``provider`` and ``azure``."""
+
+    # Models that reason, asked in Anthropic's form
+    refuses_stop_sequences: bool = True
+    """They lack ``stop``; else LiteLLM drops it."""
+    message_has_reasoning_cost: bool = True
+    """The headers name what the reasoning cost."""
 
 
 VERSIONS = {
@@ -99,6 +105,8 @@ VERSIONS = {
             refuses_negative_limits=False,
             has_newer_fields=False,
             rewords_provider_errors=False,
+            refuses_stop_sequences=False,
+            message_has_reasoning_cost=False,
         ),
         Version("1.109.1"),
     )

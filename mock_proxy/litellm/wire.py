@@ -377,13 +377,13 @@ def usage(prompt: int, completion: int) -> dict[str, Any]:
     }
 
 
-def usage_details() -> dict[str, Any]:
-    """How a provider breaks its tokens down, where none is of a special kind."""
+def usage_details(reasoning: int = 0) -> dict[str, Any]:
+    """How a provider breaks its tokens down, where at most the reasoning is of a special kind."""
     return {
         "completion_tokens_details": {
             "accepted_prediction_tokens": 0,
             "audio_tokens": 0,
-            "reasoning_tokens": 0,
+            "reasoning_tokens": reasoning,
             "rejected_prediction_tokens": 0,
         },
         "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": 0},

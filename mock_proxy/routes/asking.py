@@ -30,7 +30,7 @@ from ..call import (
 )
 from ..config import Model
 from ..keys.store import OverBudget, OverLimit
-from ..litellm import checks, tokens, wire
+from ..litellm import checks, reasoning, tokens, wire
 from ..litellm import version as versions
 from ..litellm.wire import JSON, ProxyError
 
@@ -116,6 +116,7 @@ async def _attempt(proxy: Proxy, call: Call, form: Form) -> Response:
     proxy.refuse_cooling(call)
     if form.is_checked:
         checks.check(call.body, call.model)
+    reasoning.check(call.body, call.model, form.name)
     checks.at_first(call.model, call.group, call.caller.key)
     await asyncio.sleep(float(call.model.params.get("mock_delay") or 0))
     try:

@@ -30,12 +30,15 @@ def body_of(call: Call, reply: Reply) -> dict[str, Any]:
         # Only the name that was asked for is put in the place of the provider's.
         "model": reply.said.get("model", call.group) if call.fallbacks else call.group,
         "object": "chat.completion",
-        "system_fingerprint": reply.said.get("system_fingerprint"),
-        "choices": [_choice(i, choice) for i, choice in enumerate(reply.choices)],
-        "usage": usage_of(reply),
     }
+    if reply.said.get("system_fingerprint") is not None:
+        body["system_fingerprint"] = reply.said["system_fingerprint"]
+    body["choices"] = [_choice(i, choice) for i, choice in enumerate(reply.choices)]
+    body["usage"] = usage_of(reply)
     if "service_tier" in reply.said:
         body["service_tier"] = reply.said["service_tier"]
+    if "prompt_filter_results" in reply.said:
+        body["prompt_filter_results"] = reply.said["prompt_filter_results"]
     return body
 
 
@@ -65,7 +68,7 @@ def _choice(index: int, choice: Choice) -> dict[str, Any]:
     }
     if choice.logprobs is not None and not in_message:
         body["logprobs"] = choice.logprobs
-    body["provider_specific_fields"] = {}
+    body["provider_specific_fields"] = choice.told
     if in_message:
         body["logprobs"] = choice.logprobs
     return body
@@ -77,9 +80,11 @@ async def events(call: Call, stream: Stream) -> AsyncIterator[bytes]:
     async for piece in stream.pieces():
         if isinstance(piece, Ready):
             yield wire.event(piece)
-        elif choices := _once(piece, is_first=is_first):
+            continue
+        choices = _once(piece, is_first=is_first)
+        if choices or not piece:  # Azure begins with a piece without choices
             yield wire.event(_chunk(call, choices, said))
-            is_first = False
+            is_first = is_first and not piece
     if wants_usage(call):
         yield wire.event(_usage_chunk(call, stream.reply()))
 
@@ -103,7 +108,7 @@ def _chunk(call: Call, choices: Piece, said: dict[str, Any], **more: Any) -> dic
         "model": call.group,
         "object": "chat.completion.chunk",
     }
-    if "system_fingerprint" in said:
+    if said.get("system_fingerprint") is not None:
         chunk["system_fingerprint"] = said["system_fingerprint"]
     chunk |= {"choices": choices, **more}
     if "service_tier" in said:

@@ -28,7 +28,12 @@ ERROR_TYPES = {
     429: "rate_limit_error",
     529: "overloaded_error",
 }
-STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
+STOP_REASONS = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "content_filter": "refusal",
+}
 
 
 async def reply_to(request: Request, proxy: Proxy, caller: Caller) -> Response:
@@ -61,6 +66,7 @@ def _in_anthropics_form(error: ProxyError, call: Call | None) -> ProxyError:
     elif call is not None:
         call_id = {"x-litellm-call-id": call.caller.call_id, "x-litellm-model-id": call.model.id}
         changed.headers = {**call_id, **error.headers}
+        changed.headers.pop("x-litellm-model-name", None)
     return changed
 
 
@@ -83,6 +89,7 @@ def chat_of(body: Body, group: str) -> Body:
         "messages": chat,
         "max_tokens": max(LEAST_TOKENS, most) if isinstance(most, int) and most > 0 else most,
         "temperature": body.get("temperature"),
+        "top_p": body.get("top_p"),
         "stop": body.get("stop_sequences"),
         **({"tools": tools} if tools else {}),
     }
@@ -103,6 +110,8 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _blocks(choice: Choice) -> list[dict[str, Any]]:
+    if choice.finish_reason == "length" and not choice.text:
+        return []
     if not choice.tool_calls:
         return [{"type": "text", "text": choice.text}]
     return [
@@ -126,6 +135,8 @@ def _input(arguments: str) -> Any:
 
 def body_of(call: Call, reply: Reply) -> dict[str, Any]:
     choice = reply.choices[0]
+    stop_reason = STOP_REASONS.get(choice.finish_reason, "end_turn")
+    details = {"type": "refusal", "category": None, "explanation": None}
     return {
         "id": call.id.replace("chatcmpl-", "resp_"),
         "type": "message",
@@ -134,8 +145,8 @@ def body_of(call: Call, reply: Reply) -> dict[str, Any]:
         "stop_sequence": None,
         "usage": {"input_tokens": reply.prompt_tokens, "output_tokens": reply.completion_tokens},
         "content": _blocks(choice),
-        "stop_reason": STOP_REASONS.get(choice.finish_reason, "end_turn"),
-        "stop_details": None,
+        "stop_reason": stop_reason,
+        "stop_details": details if stop_reason == "refusal" else None,
     }
 
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from ..call import Caller, Proxy
 from ..config import Model
 from ..keys.store import Key
-from ..litellm import checks, tokens, wire
+from ..litellm import checks, reasoning, tokens, wire
 from ..litellm import version as versions
 from ..litellm.wire import JSON, Detail
 
@@ -108,7 +108,7 @@ def _info(model: Model, key: Key) -> dict[str, Any]:
         "pricing_overrides": [],
         "key": tokens.key_in_table(model.target) or model.target,
         "litellm_provider": model.target.partition("/")[0],
-        "supported_openai_params": _forms()["supported_openai_params"],
+        "supported_openai_params": _supported(model.target),
     }
     first = ("id", "db_model", "member_auto_router")
     return {
@@ -165,8 +165,12 @@ def _group(proxy: Proxy, name: str) -> dict[str, Any]:
         "tpm": model.params.get("tpm"),
         "rpm": model.params.get("rpm"),
         "supported_reasoning_efforts": None if model.info or not in_table else [],
-        "supported_openai_params": _forms()["supported_openai_params"],
+        "supported_openai_params": _supported(model.target),
     }
+
+
+def _supported(target: str) -> list[str]:
+    return reasoning.supported(target.rpartition("/")[2], _forms()["supported_openai_params"])
 
 
 async def parameters(request: Request, proxy: Proxy, caller: Caller) -> Response:
@@ -175,8 +179,10 @@ async def parameters(request: Request, proxy: Proxy, caller: Caller) -> Response
     if name is None:
         problem = {"type": "missing", "loc": ["query", "model"], "msg": "Field required"}
         raise Detail(422, [problem])
-    supported = list(_forms()["supported_openai_params"])
-    if tokens.key_in_table(name):
+    supported = _supported(name)
+    if reasoning.lacks(name):
+        supported.insert(supported.index("reasoning_effort"), "user")
+    elif tokens.key_in_table(name):
         lacking = checks.unsupported(name)
         supported = [parameter for parameter in supported if parameter not in lacking] + ["user"]
     elif proxy.config.find(name) is None:

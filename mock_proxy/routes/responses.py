@@ -11,6 +11,7 @@ from starlette.responses import Response
 from ..call import Body, Call, Caller, Choice, Proxy, Reply, Stream
 from ..litellm import tokens, wire
 from ..litellm import version as versions
+from ..litellm.wire import ProxyError
 from .asking import Form, ask
 
 
@@ -37,9 +38,12 @@ def chat_of(body: Body, group: str) -> Body:
         "model": group,
         "messages": messages,
         "max_tokens": body.get("max_output_tokens"),
-        "temperature": body.get("temperature"),
-        "tool_choice": body.get("tool_choice"),
+        **{name: body.get(name) for name in ("temperature", "top_p", "tool_choice")},
     }
+    if isinstance(body.get("reasoning"), dict):
+        chat["reasoning_effort"] = body["reasoning"].get("effort")
+    if "drop_params" in body:
+        chat["drop_params"] = body["drop_params"]
     if isinstance(body.get("tools"), list):
         chat["tools"] = [
             {"type": "function", "function": _without_type(tool)}
@@ -47,6 +51,8 @@ def chat_of(body: Body, group: str) -> Body:
             if isinstance(tool, dict) and tool.get("type") == "function"
         ]
     text = body.get("text")
+    if isinstance(text, dict) and text.get("verbosity") is not None:
+        chat["verbosity"] = text["verbosity"]
     if isinstance(text, dict) and isinstance(text.get("format"), dict):
         wanted = text["format"]
         chat["response_format"] = {"type": wanted.get("type")}
@@ -78,6 +84,9 @@ def body_of(call: Call, reply: Reply) -> dict[str, Any]:
     choice = reply.choices[0]
     cut_off = choice.finish_reason == "length"
     prompt, completion = reply.prompt_tokens, reply.completion_tokens
+    thought = reply.reasoning_tokens
+    details = {"audio_tokens": None, "reasoning_tokens": thought, "text_tokens": None}
+    effort = {"effort": call.body.get("reasoning_effort") or "medium", "summary": None}
     return {
         "id": call.id.replace("chatcmpl-", "resp_"),
         "created_at": call.created,
@@ -87,7 +96,7 @@ def body_of(call: Call, reply: Reply) -> dict[str, Any]:
         "metadata": None,
         "model": call.group,
         "object": "response",
-        "output": _output(call, choice),
+        "output": [*_reasoning(call, thought), *_output(call, choice)],
         "parallel_tool_calls": True,
         "temperature": None,
         "tool_choice": "auto",
@@ -95,7 +104,7 @@ def body_of(call: Call, reply: Reply) -> dict[str, Any]:
         "top_p": None,
         "max_output_tokens": None,
         "previous_response_id": None,
-        "reasoning": None,
+        "reasoning": effort if thought else None,
         "status": "incomplete" if cut_off else "completed",
         "text": None,
         "truncation": None,
@@ -103,7 +112,7 @@ def body_of(call: Call, reply: Reply) -> dict[str, Any]:
             "input_tokens": prompt,
             "input_tokens_details": None,
             "output_tokens": completion,
-            "output_tokens_details": None,
+            "output_tokens_details": details if thought else None,
             "total_tokens": prompt + completion,
             "cost": None,
         },
@@ -112,7 +121,15 @@ def body_of(call: Call, reply: Reply) -> dict[str, Any]:
     }
 
 
+def _reasoning(call: Call, thought: int) -> list[dict[str, Any]]:
+    """The place of the reasoning, which stays with the provider."""
+    item = {"id": call.id.replace("chatcmpl-", "rs_"), "summary": [], "type": "reasoning"}
+    return [item] if thought else []
+
+
 def _output(call: Call, choice: Choice) -> list[dict[str, Any]]:
+    if choice.finish_reason == "length" and not choice.text:
+        return []
     if choice.tool_calls:
         return [
             {
@@ -169,7 +186,9 @@ def _events(call: Call, reply: Reply) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "response.in_progress", {"response": begun}
     for index, item in enumerate(done["output"]):
         place = {"item_id": item["id"], "output_index": index}
-        if item["type"] == "message":
+        if item["type"] == "reasoning":
+            yield "response.output_item.added", {"output_index": index, "item": item}
+        elif item["type"] == "message":
             text = item["content"][0]["text"]
             empty = {"type": "output_text", "text": "", "annotations": []}
             part = {**place, "content_index": 0}
@@ -195,6 +214,12 @@ def _events(call: Call, reply: Reply) -> Iterator[tuple[str, dict[str, Any]]]:
     yield end, {"response": _without_nulls(done)}
 
 
+def _with_model(error: ProxyError, call: Call | None) -> ProxyError:
+    if call is not None:
+        error.headers["x-litellm-model-id"] = call.model.id
+    return error
+
+
 FORM = Form(
     "/responses",
     needs=("input",),
@@ -202,4 +227,6 @@ FORM = Form(
     body=body_of,
     events=events,
     names_version=True,
+    default_timeout=600.0,
+    error=_with_model,
 )

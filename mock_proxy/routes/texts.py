@@ -51,7 +51,7 @@ def _failed(problem: str, group: str) -> ProxyError:
 
 def in_form(error: ProxyError, call: Call | None) -> ProxyError:
     """Of its own headers LiteLLM sends but one here; and it writes an unknown model's
-    error in a form of its own."""
+    error, and a parameter's, in forms of their own."""
     headers = {
         name: text
         for name, text in error.headers.items()
@@ -124,11 +124,10 @@ def _chunk(call: Call, choice: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def _usage_chunk(call: Call, reply: Reply) -> dict[str, Any]:
-    usage = wire.usage(reply.prompt_tokens, reply.completion_tokens)
-    usage["completion_tokens_details"] = {
-        "reasoning_tokens": 0,
-        "text_tokens": reply.completion_tokens,
-    }
+    usage = usage_of(reply)
+    if "usage" not in reply.said:  # no provider told more
+        text_tokens = {"reasoning_tokens": 0, "text_tokens": reply.completion_tokens}
+        usage["completion_tokens_details"] = text_tokens
     price = call.price(reply)
     cost = {} if price is None else {"cost": sum(price)}
     choices = [{"index": 0}] if versions.current().usage_chunk_has_choice else []

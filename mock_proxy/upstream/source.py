@@ -141,7 +141,7 @@ def names_of(config: ProxyConfig, names: Mapping[str, str]) -> dict[str, str]:
 
 def _relayable(config: ProxyConfig) -> list[Model]:
     """Models that misbehave on purpose, and those with a canned answer, answer for themselves."""
-    return [model for model in config.models if not model.is_hidden and not model.is_canned]
+    return [model for model in config.models if not model.stays_here]
 
 
 def _by_pattern(config: ProxyConfig, name: str) -> bool:

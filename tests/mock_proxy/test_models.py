@@ -30,6 +30,7 @@ def test_models_are_listed_in_the_files_order(client):
         "gpt-4o-mini",
         "Llama-3.3-70B-Instruct",
         "text-embedding-ada-002",
+        "practice-reasoning",
     ]
     assert answer["data"][0] == GPT_4
 
@@ -97,6 +98,9 @@ def test_info_names_prices_and_no_secrets(client):
     assert len(model["model_info"]) == 193  # as many as LiteLLM 1.109.1 shows
     unknown = listed["Llama-3.3-70B-Instruct"]["model_info"]
     assert unknown["input_cost_per_token"] is None
+    reasoning = listed["practice-reasoning"]["model_info"]
+    assert (reasoning["key"], reasoning["supports_reasoning"]) == ("gpt-5-mini", True)
+    assert reasoning["output_cost_per_token"] == 2e-06
 
 
 def test_info_hides_what_an_institution_keeps_in_its_file(tmp_path):
