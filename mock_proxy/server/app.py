@@ -34,6 +34,7 @@ from ..litellm.wire import JSON, Detail, ProxyError
 from ..routes import admin, chat, embed, messages, models, responses, texts
 from ..routes.auth import enter
 from . import swagger
+from .guard import Guard
 from .middleware import RequestSize, SecurityHeaders
 
 if TYPE_CHECKING:  # httpx is not for those who relay nothing
@@ -48,21 +49,27 @@ def create_app(
     classroom: Classroom | None = None,
     relay: Relay | None = None,
     kept: Mapping[str, Recording] | None = None,
+    *,
+    guarded: str | None = None,
 ) -> Starlette:
     """The application; requests change nothing but ``keys``, and ``classroom`` if there is one.
 
     ``relay`` has the answers made elsewhere; those of the models named in ``kept`` are kept there.
+    ``guarded`` is the address that the proxy listens on, if other sites' pages are kept out.
     """
     proxy = Proxy(config, keys, makers(relay, kept or {}))
     routes = [*_routes(proxy), *HEALTH, *swagger.routes()]
     app = Starlette(routes=routes, exception_handlers=ERRORS)
     app.add_middleware(
         CORSMiddleware,
-        allow_origins=["*"],
+        allow_origins=["*"] if guarded is None else [],
+        allow_origin_regex=None if guarded is None else ".*",  # the guard has refused all others
         allow_methods=["*"],
         allow_headers=["*"],
         expose_headers=EXPOSED_HEADERS,
     )
+    if guarded is not None:
+        app.add_middleware(Guard, host=guarded)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestSize)
     if classroom is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import ipaddress
 import itertools
 import secrets
 import socket
@@ -28,7 +27,7 @@ from ..config import PRACTICE_KEY, ProxyConfig, practice
 from ..keys import store
 from ..litellm.wire import NoMapping
 from .app import create_app
-from .listener import listen
+from .listener import addresses, is_loopback, listen
 from .listener import url as url_of
 
 if TYPE_CHECKING:  # httpx is not for those who relay nothing
@@ -85,9 +84,14 @@ def running(
     Without a configuration it serves the lesson's own, and reads no key of the environment.
     """
     config = config or practice()
-    keys = key_store(config, host) if keys is None else keys
+    is_guarded = has_something_to_lose(relay)
+    if keys is None:
+        keys = key_store(config, host, is_guarded=is_guarded)
+    guarded = host if is_guarded else None
     with listener or listen(host, port) as listener:
-        server = _Server(_settings(config, keys, classroom=classroom, relay=relay, kept=kept))
+        server = _Server(
+            _settings(config, keys, guarded, classroom=classroom, relay=relay, kept=kept)
+        )
         server.relay = relay
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
@@ -180,8 +184,10 @@ def serve(
             problem = f"Cannot listen on {host}:{port} ({error.strerror})."
             print(problem, _way_out(error), file=sys.stderr)
             return 1
-        keys = key_store(config, host, keeper)
-        server = _Server(_settings(config, keys, classroom=classroom, relay=relay))
+        is_guarded = has_something_to_lose(relay, keeper)
+        keys = key_store(config, host, keeper, is_guarded=is_guarded)
+        guarded = host if is_guarded else None
+        server = _Server(_settings(config, keys, guarded, classroom=classroom, relay=relay))
         server.relay = relay
         server.announce = lambda: _announce(
             config,
@@ -220,22 +226,6 @@ def _announce(
     print("Press Ctrl-C to stop it.", flush=True)
 
 
-def addresses(host: str) -> list[str]:
-    """Where clients reach a proxy that listens on ``host``; this machine's own way first.
-
-    ``0.0.0.0`` and ``::`` mean all addresses of a machine, and are themselves none.
-    """
-    if host not in ("", "0.0.0.0", "::"):
-        return [host]
-    found = ["127.0.0.1", socket.gethostname()]
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
-        # Sends nothing: asks which of its addresses this machine would take on the way out
-        # (192.0.2.1 is for documentation, RFC 5737).
-        route.connect(("192.0.2.1", 9))
-        found.insert(1, route.getsockname()[0])
-    return list(dict.fromkeys(found))
-
-
 def _way_out(error: OSError) -> str:
     """What helps against an address that cannot be listened on."""
     if error.errno == errno.EADDRINUSE:
@@ -248,42 +238,49 @@ def _way_out(error: OSError) -> str:
     )
 
 
-def key_store(config: ProxyConfig, host: str, keeper: store.Keeper | None = None) -> store.KeyStore:
+def key_store(
+    config: ProxyConfig,
+    host: str,
+    keeper: store.Keeper | None = None,
+    *,
+    is_guarded: bool = False,
+) -> store.KeyStore:
     """The keys of a proxy that listens on ``host``, and its master key."""
-    keys = store.KeyStore(master_key_for(config, host), keeper)
-    keys.master.is_practice = keys.master_key == PRACTICE_KEY
+    keys = store.KeyStore(master_key_for(config, host, is_guarded=is_guarded), keeper)
+    is_own = config.master_key in (None, PRACTICE_KEY) and is_loopback(host)
+    keys.master.is_practice = is_own or keys.master_key == PRACTICE_KEY
     return keys
 
 
-def master_key_for(config: ProxyConfig, host: str) -> str:
+def master_key_for(config: ProxyConfig, host: str, *, is_guarded: bool = False) -> str:
     """The configured master key; without one a known key on this machine, else a random one.
 
-    A key that everyone can read would let strangers in wherever others reach the proxy.
+    A key that everyone can read would let strangers in wherever others reach the proxy, and would
+    let any program and any page in the browser spend what ``is_guarded``.
     """
     if config.master_key is not None:
         return config.master_key
-    return PRACTICE_KEY if is_loopback(host) else "sk-" + secrets.token_urlsafe(24)
+    is_public = is_loopback(host) and not is_guarded
+    return PRACTICE_KEY if is_public else "sk-" + secrets.token_urlsafe(24)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def has_something_to_lose(relay: Relay | None, keeper: store.Keeper | None = None) -> bool:
+    """Whether answers cost money elsewhere, or keys outlive the proxy."""
+    return keeper is not None or (relay is not None and relay.asks_others)
 
 
 def _settings(
     config: ProxyConfig,
     keys: store.KeyStore,
+    guarded: str | None,
     *,
     classroom: bool,
     relay: Relay | None,
     kept: Mapping[str, Recording] | None = None,
 ) -> uvicorn.Config:
-    app = create_app(config, keys, Classroom(keys) if classroom else None, relay, kept)
+    app = create_app(
+        config, keys, Classroom(keys) if classroom else None, relay, kept, guarded=guarded
+    )
 
     async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
         # Starlette answers NoMapping with a 500, outside of all middleware, as LiteLLM's does,

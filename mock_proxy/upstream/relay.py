@@ -54,7 +54,7 @@ BY_RULES = {"x-practice-proxy-answer": "rules"}
 """Marks an answer of the rules where others come from a recording."""
 
 LOG = logging.getLogger(__name__)
-"""For who started the proxy: learners are told no more than LiteLLM tells."""
+"""For whoever started the proxy: learners are told no more than LiteLLM tells."""
 
 
 class NotRecorded(ProxyError):
@@ -84,6 +84,7 @@ class Relay:
     ) -> None:
         self.url, self.names, self._key = url, dict(names), key
         self._recorder, self.else_practice = recorder, else_practice
+        self.asks_others = transport is None
         headers = {"accept-encoding": "identity", "content-type": "application/json"}
         if key:
             headers["authorization"] = f"Bearer {key}"

@@ -1,6 +1,7 @@
 """Keys in a file: they outlive the proxy, even one that is killed in the middle of a class."""
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -19,10 +20,15 @@ COMMAND = (
     " int(sys.argv[1]), pathlib.Path(sys.argv[2])))"
 )
 
+MASTER = "sk-master"
+
 
 def start(port, path):
     process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, str(port), str(path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", COMMAND, str(port), str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "LITELLM_MASTER_KEY": MASTER},
     )
     assert process.stdout is not None
     assert "answers at" in process.stdout.readline()
@@ -85,7 +91,7 @@ def test_killed_proxy_loses_no_key_and_no_acknowledged_cent(tmp_path):
         key = requests.post(
             url + "/key/generate",
             json={"key_alias": f"learner {number}"},
-            headers={"x-litellm-api-key": "sk-practice-key"},
+            headers={"x-litellm-api-key": MASTER},
             timeout=10,
         ).json()["key"]
         made[number], paid[number] = key, 0.0

@@ -536,7 +536,8 @@ def leave_after_asking(client: Client, other: OtherServer) -> None:
     body = b'{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}'
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(
-            b"POST /chat/completions HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n"
+            b"POST /chat/completions HTTP/1.1\r\nhost: localhost\r\n"
+            b"content-type: application/json\r\n"
             + f"authorization: {client.headers['Authorization']}\r\n".encode()
             + f"content-length: {len(body)}\r\n\r\n".encode()
             + body

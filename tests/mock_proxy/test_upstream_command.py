@@ -64,7 +64,7 @@ def test_record_today_and_replay_tomorrow(
         told = "".join(said)
         assert f"answers:     of {other.url} (with the key in LITELLM_UPSTREAM_KEY)" in told
         monkeypatch.setenv("LITELLM_BASE_URL", url)
-        monkeypatch.setenv("LITELLM_MASTER_KEY", "sk-practice-key")
+        monkeypatch.setenv("LITELLM_MASTER_KEY", told.partition("key:")[2].split()[0])
         assert main(["keys", "--learners", "1", "--budget", "0.5", "--out", keys]) == 0
         key = Path(keys).read_text(encoding="utf-8").splitlines()[1].split(",")[1]
         assert key.startswith("sk-")
