@@ -12,8 +12,9 @@ SECURITY_HEADERS = (
     ("content-security-policy", "frame-ancestors 'none'"),
     ("x-content-type-options", "nosniff"),
 )
-LARGEST_BODY_MB = 50
-"""LiteLLM itself knows a limit only with a licence (``max_request_size_mb``)."""
+LARGEST_BODY_MB = 2
+"""LiteLLM itself has a limit only with a licence (``max_request_size_mb``). Everybody waits while a
+body is parsed; those of the lesson have less than 0.1 MB."""
 
 
 class TooLarge(Exception):
