@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ..call import Call, Choice, Instead, Piece, Ready, Reply
+from ..call import Call, Choice, Instead, Piece, Ready, Reply, Stream
 from ..litellm import tokens, wire
 from . import refusals, rules
 
@@ -48,7 +48,9 @@ class Canned:
             return reply
         return _with_body(call, reply)
 
-    async def stream(self, call: Call) -> CannedStream:
+    async def stream(self, call: Call) -> Stream:
+        if call.route in ("/responses", "anthropic_messages"):
+            return rules.Cut(await self.reply(call))
         await _fail_on_demand(call)
         reply = _reply(call)
         if call.route != "/chat/completions":

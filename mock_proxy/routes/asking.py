@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
@@ -18,9 +18,7 @@ from ..call import (
     Call,
     Caller,
     Instead,
-    Piece,
     Proxy,
-    Ready,
     Reply,
     Stream,
     max_tokens,
@@ -35,12 +33,12 @@ async def _reply(call: Call) -> Reply:
     return await call.maker.reply(call)
 
 
-async def _whole_first(call: Call) -> Stream:
-    return Whole(await call.maker.reply(call))
-
-
 def _as_it_is(error: ProxyError, call: Call | None) -> ProxyError:
     return error
+
+
+def _broken_off(error: ProxyError) -> bytes:
+    return wire.event({"error": error.error})
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,6 @@ class Form:
     end: bytes = wire.DONE
     """What follows them when all is paid."""
     make: Callable[[Call], Awaitable[Reply]] = _reply
-    stream: Callable[[Call], Awaitable[Stream]] = _whole_first
     is_checked: bool = False
     """Whether LiteLLM looks at its parameters itself."""
     names_version: bool = False
@@ -71,6 +68,8 @@ class Form:
     left_out_of_streams: tuple[str, ...] = ()
     error: Callable[[ProxyError, Call | None], ProxyError] = _as_it_is
     """An error in this form; the call is None where the request was not let in."""
+    broken_off: Callable[[ProxyError], bytes] = _broken_off
+    """The event with an error that came in the middle of a stream; LiteLLM ends with it."""
 
 
 async def ask(request: Request, proxy: Proxy, caller: Caller, form: Form) -> Response:
@@ -96,7 +95,7 @@ async def _ask(request: Request, proxy: Proxy, caller: Caller, form: Form) -> Re
 async def _answer(call: Call, form: Form) -> Response:
     if not call.is_stream:
         return whole(call, form, await form.make(call))
-    stream = await form.stream(call)
+    stream = await call.maker.stream(call)
     reply = stream.reply()
     if reply.body is not None:
         return whole(call, form, reply)
@@ -124,9 +123,9 @@ async def events(call: Call, form: Form, stream: Stream) -> AsyncIterator[bytes]
         async for event in form.events(call, stream):
             yield event
             await asyncio.sleep(0)  # lets other requests, and a client's leaving, be noticed
-    except ProxyError as error:  # in the middle: LiteLLM writes it into the stream, and ends
+    except ProxyError as error:
         call.admission.close()
-        yield wire.event({"error": error.error})
+        yield form.broken_off(error)
         return
     call.settle(stream.reply())
     if form.end:
@@ -169,23 +168,6 @@ class Events(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             await self._source.close()
-
-
-class Whole:
-    """A stream of an answer that was made, and is to be paid for, as a whole."""
-
-    def __init__(self, reply: Reply) -> None:
-        self._reply = reply
-
-    async def pieces(self) -> AsyncIterator[Piece | Ready]:
-        for index, choice in enumerate(self._reply.choices):
-            yield [{"index": index, "delta": {"content": choice.text}}]
-
-    def reply(self) -> Reply:
-        return self._reply
-
-    async def close(self) -> None:
-        pass
 
 
 @contextlib.asynccontextmanager
@@ -297,5 +279,44 @@ def wants_usage(call: Call) -> bool:
     return isinstance(options, dict) and bool(options.get("include_usage"))
 
 
-async def in_pieces(call: Call) -> Stream:
-    return await call.maker.stream(call)
+def streamed_with_usage(body: Body) -> Body:
+    """A stream that LiteLLM asks for itself is to end with the tokens: this form tells them."""
+    if body.get("stream") is not True:
+        return {}
+    return {"stream": True, "stream_options": {"include_usage": True}}
+
+
+Part = tuple[Literal["text", "tool", "arguments", "end"], int, Any]
+
+
+async def parts_of(stream: Stream) -> AsyncIterator[Part]:
+    """The first answer as it comes, for forms that know one answer alone.
+
+    A piece of its text; the ``{"id", "name"}`` of a tool that is called; a piece of the arguments
+    for the tool of this number; or why it ended.
+    """
+    called: set[int] = set()
+    async for piece in stream.pieces():
+        for choice in piece if isinstance(piece, list) else ():
+            if choice["index"] != 0:
+                continue
+            delta = choice["delta"]
+            if isinstance(delta.get("content"), str) and delta["content"]:
+                yield "text", 0, delta["content"]
+            calls = delta.get("tool_calls")
+            for made in calls if isinstance(calls, list) else ():
+                if not isinstance(made, dict) or not isinstance(made.get("function"), dict):
+                    continue
+                at, function = made.get("index") or 0, made["function"]
+                if at not in called:
+                    called.add(at)
+                    name = str(function.get("name") or "")
+                    yield (
+                        "tool",
+                        at,
+                        {"id": str(made.get("id") or wire.new_id("call_"))} | {"name": name},
+                    )
+                if isinstance(function.get("arguments"), str) and function["arguments"]:
+                    yield "arguments", at, function["arguments"]
+            if choice.get("finish_reason"):
+                yield "end", 0, str(choice["finish_reason"])

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from ..call import Body, Call, Caller, Choice, Proxy, Reply, Stream
 from ..litellm import tokens, wire
-from .asking import Form, ask
+from .asking import Form, ask, parts_of, streamed_with_usage
 
 
 async def respond(request: Request, proxy: Proxy, caller: Caller) -> Response:
@@ -19,25 +19,23 @@ async def respond(request: Request, proxy: Proxy, caller: Caller) -> Response:
 
 
 def chat_of(body: Body, group: str) -> Body:
-    """The same request as ``/chat/completions`` takes it."""
+    """The same request as ``/chat/completions`` takes it, translated as LiteLLM 1.106.2 does."""
     given = body["input"]
     items = given if isinstance(given, list) else [{"role": "user", "content": given}]
-    messages = [_message(item) for item in items if isinstance(item, dict)]
+    messages: list[dict[str, Any]] = []
+    for item in items:
+        if isinstance(item, dict):
+            _add(messages, item)
     if body.get("instructions"):
         messages.insert(0, {"role": "system", "content": body["instructions"]})
     chat: Body = {
         "model": group,
         "messages": messages,
         "max_tokens": body.get("max_output_tokens"),
-        "temperature": body.get("temperature"),
-        "tool_choice": body.get("tool_choice"),
+        **{name: body.get(name) for name in ("temperature", "top_p", "user")},
+        **_tools(body),
+        **streamed_with_usage(body),
     }
-    if isinstance(body.get("tools"), list):
-        chat["tools"] = [
-            {"type": "function", "function": _without_type(tool)}
-            for tool in body["tools"]
-            if isinstance(tool, dict) and tool.get("type") == "function"
-        ]
     text = body.get("text")
     if isinstance(text, dict) and isinstance(text.get("format"), dict):
         wanted = text["format"]
@@ -47,18 +45,50 @@ def chat_of(body: Body, group: str) -> Body:
     return chat
 
 
-def _message(item: dict[str, Any]) -> dict[str, Any]:
-    if item.get("type") == "function_call_output":
-        return {"role": "tool", "content": item.get("output")}
-    content = item.get("content")
-    if isinstance(content, list):  # "input_text" and "output_text" are plain "text" in a chat
-        content = [
-            {"type": "text", "text": part.get("text")}
-            if isinstance(part, dict) and str(part.get("type")).endswith("_text")
-            else part
-            for part in content
-        ]
-    return {"role": item.get("role"), "content": content}
+def _tools(body: Body) -> Body:
+    if not isinstance(body.get("tools"), list):
+        return {}
+    tools = [
+        {"type": "function", "function": _without_type(tool)}
+        for tool in body["tools"]
+        if isinstance(tool, dict) and tool.get("type") == "function"
+    ]
+    if not tools:
+        return {}
+    choice, parallel = body.get("tool_choice"), body.get("parallel_tool_calls")
+    if isinstance(choice, dict) and choice.get("type") == "function" and "name" in choice:
+        choice = {"type": "function", "function": {"name": choice["name"]}}
+    return {"tools": tools, "tool_choice": choice, "parallel_tool_calls": parallel}
+
+
+def _add(messages: list[dict[str, Any]], item: dict[str, Any]) -> None:
+    """Add an item of the conversation: calls of tools go into one message of the assistant."""
+    kind = item.get("type")
+    if kind == "function_call":
+        if not messages or messages[-1]["role"] != "assistant":
+            messages.append({"role": "assistant", "content": None})
+        function = {"name": item.get("name"), "arguments": item.get("arguments") or "{}"}
+        made = {"id": item.get("call_id"), "type": "function", "function": function}
+        messages[-1].setdefault("tool_calls", []).append(made)
+    elif kind == "function_call_output":
+        output = tokens.text_of(item.get("output"))
+        messages.append({"role": "tool", "tool_call_id": item.get("call_id"), "content": output})
+    elif kind in (None, "message"):  # a model's "reasoning" is not for another one
+        messages.append({"role": item.get("role"), "content": _content(item.get("content"))})
+
+
+def _content(content: Any) -> Any:
+    return list(map(_part, content)) if isinstance(content, list) else content
+
+
+def _part(part: Any) -> Any:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if str(kind).endswith("_text"):  # "input_text" and "output_text" are plain "text" in a chat
+        return {"type": "text", "text": part.get("text")}
+    if kind == "input_image":
+        url = {"url": part.get("image_url"), "detail": part.get("detail") or "auto"}
+        return {"type": "image_url", "image_url": url}
+    return part
 
 
 def _without_type(given: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +98,13 @@ def _without_type(given: dict[str, Any]) -> dict[str, Any]:
 def body_of(call: Call, reply: Reply) -> dict[str, Any]:
     """A provider's answer as LiteLLM hands it on."""
     choice = reply.choices[0]
-    cut_off = choice.finish_reason == "length"
+    return _body(call, _output(call, choice), choice.finish_reason, reply)
+
+
+def _body(
+    call: Call, output: list[dict[str, Any]], finish_reason: str, reply: Reply
+) -> dict[str, Any]:
+    cut_off = finish_reason == "length"
     prompt, completion = reply.prompt_tokens, reply.completion_tokens
     return {
         "id": call.id.replace("chatcmpl-", "resp_"),
@@ -79,7 +115,7 @@ def body_of(call: Call, reply: Reply) -> dict[str, Any]:
         "metadata": None,
         "model": call.group,
         "object": "response",
-        "output": _output(call, choice),
+        "output": output,
         "parallel_tool_calls": True,
         "temperature": None,
         "tool_choice": "auto",
@@ -105,68 +141,113 @@ def body_of(call: Call, reply: Reply) -> dict[str, Any]:
 
 
 def _output(call: Call, choice: Choice) -> list[dict[str, Any]]:
-    if choice.tool_calls:
-        return [
-            {
-                "type": "function_call",
-                "id": made["id"].replace("call_", "fc_"),
-                "call_id": made["id"],
-                "status": "completed",
-                **made["function"],
-            }
-            for made in choice.tool_calls
-        ]
+    calls = [_called(made["id"], **made["function"]) for made in choice.tool_calls]
+    return [_said(call, choice.text or ""), *calls] if choice.text or not calls else calls
+
+
+def _called(id: str, name: str, arguments: str) -> dict[str, Any]:
+    return {
+        "type": "function_call",
+        "id": id.replace("call_", "fc_"),
+        "call_id": id,
+        "status": "completed",
+        "name": name,
+        "arguments": arguments,
+    }
+
+
+def _said(call: Call, text: str) -> dict[str, Any]:
     content: dict[str, Any] = {
         "annotations": [],
-        "text": choice.text,
+        "text": text,
         "type": "output_text",
         "logprobs": None,
     }
-    return [
-        {
-            "id": call.id.replace("chatcmpl-", "msg_"),
-            "content": [content],
-            "role": "assistant",
-            "status": "completed",
-            "type": "message",
-            "phase": None,
-        }
-    ]
+    return {
+        "id": call.id.replace("chatcmpl-", "msg_"),
+        "content": [content],
+        "role": "assistant",
+        "status": "completed",
+        "type": "message",
+        "phase": None,
+    }
 
 
 async def events(call: Call, stream: Stream) -> AsyncIterator[bytes]:
-    for number, (kind, fields) in enumerate(_events(call, stream.reply())):
+    number = 0
+    async for kind, fields in _events(call, stream):
         yield wire.event({"type": kind, **fields, "sequence_number": number, "model": call.group})
+        number += 1
 
 
-def _events(call: Call, reply: Reply) -> Iterator[tuple[str, dict[str, Any]]]:
-    done = body_of(call, reply)
-    begun = {**done, "status": "in_progress", "output": [], "usage": None}
+Event = tuple[str, dict[str, Any]]
+
+
+async def _events(call: Call, stream: Stream) -> AsyncIterator[Event]:
+    begun = _body(call, [], "stop", stream.reply()) | {"status": "in_progress", "usage": None}
     yield "response.created", {"response": begun}
     yield "response.in_progress", {"response": begun}
-    for index, item in enumerate(done["output"]):
-        place = {"item_id": item["id"], "output_index": index}
-        if item["type"] == "message":
-            text = item["content"][0]["text"]
-            empty = {"type": "output_text", "text": "", "annotations": []}
-            part = {**place, "content_index": 0}
-            started = {**item, "status": "in_progress", "content": []}
-            yield "response.output_item.added", {"output_index": index, "item": started}
-            yield "response.content_part.added", {**part, "part": empty}
-            for piece in tokens.split(text):
-                yield "response.output_text.delta", {**part, "delta": piece, "logprobs": []}
-            yield "response.output_text.done", {**part, "text": text, "logprobs": []}
-            yield "response.content_part.done", {**part, "part": {**empty, "text": text}}
-        else:
-            started = {**item, "status": "in_progress", "arguments": ""}
-            yield "response.output_item.added", {"output_index": index, "item": started}
-            for piece in tokens.split(item["arguments"]):
-                yield "response.function_call_arguments.delta", {**place, "delta": piece}
-            finished = {**place, "arguments": item["arguments"], "name": item["name"]}
-            yield "response.function_call_arguments.done", finished
-        yield "response.output_item.done", {"output_index": index, "item": item}
+    output: list[dict[str, Any]] = []
+    places: dict[str | int, int] = {}
+    """Where in the output the text is, and the call of the tool of each number."""
+    finish_reason = "stop"
+    async for kind, at, said in parts_of(stream):
+        if kind == "end":
+            finish_reason = said
+            continue
+        part = "text" if kind == "text" else at
+        if part not in places:
+            places[part] = len(output)
+            output.append(_called(**said, arguments="") if kind == "tool" else _said(call, ""))
+            for event in _started(output, places[part]):
+                yield event
+        place = _place(output, places[part])
+        if kind == "text":
+            output[places[part]]["content"][0]["text"] += said
+            delta = {**place, "content_index": 0, "delta": said, "logprobs": []}
+            yield "response.output_text.delta", delta
+        elif kind == "arguments":
+            output[places[part]]["arguments"] += said
+            yield "response.function_call_arguments.delta", {**place, "delta": said}
+    if not output:
+        output.append(_said(call, ""))
+        for event in _started(output, 0):
+            yield event
+    for index in range(len(output)):
+        for event in _finished(output, index):
+            yield event
+    done = _body(call, output, finish_reason, stream.reply())
     end = "response.incomplete" if done["status"] == "incomplete" else "response.completed"
     yield end, {"response": done}
+
+
+NO_TEXT = {"type": "output_text", "text": "", "annotations": []}
+
+
+def _place(output: list[dict[str, Any]], index: int) -> dict[str, Any]:
+    return {"item_id": output[index]["id"], "output_index": index}
+
+
+def _started(output: list[dict[str, Any]], index: int) -> Iterator[Event]:
+    item, is_text = output[index], output[index]["type"] == "message"
+    nothing_yet: dict[str, Any] = {"content": []} if is_text else {"arguments": ""}
+    started = {**item, "status": "in_progress", **nothing_yet}
+    yield "response.output_item.added", {"output_index": index, "item": started}
+    if is_text:
+        part = {**_place(output, index), "content_index": 0}
+        yield "response.content_part.added", {**part, "part": NO_TEXT}
+
+
+def _finished(output: list[dict[str, Any]], index: int) -> Iterator[Event]:
+    item, place = output[index], _place(output, index)
+    if item["type"] == "message":
+        part, text = {**place, "content_index": 0}, item["content"][0]["text"]
+        yield "response.output_text.done", {**part, "text": text, "logprobs": []}
+        yield "response.content_part.done", {**part, "part": {**NO_TEXT, "text": text}}
+    else:
+        finished = {**place, "arguments": item["arguments"], "name": item["name"]}
+        yield "response.function_call_arguments.done", finished
+    yield "response.output_item.done", {"output_index": index, "item": item}
 
 
 FORM = Form(

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ..call import Body, Call, Caller, Proxy, Ready, Reply, Stream
 from ..litellm import tokens, wire
 from ..litellm.wire import ProxyError
-from .asking import Form, ask, in_pieces, usage_of, wants_usage
+from .asking import Form, ask, usage_of, wants_usage
 
 
 async def complete(request: Request, proxy: Proxy, caller: Caller) -> Response:
@@ -122,7 +122,6 @@ FORM = Form(
     read=read,
     body=body_of,
     events=events,
-    stream=in_pieces,
     is_checked=True,
     # What LiteLLM 1.106.2 leaves out of a streamed completion.
     left_out_of_streams=(

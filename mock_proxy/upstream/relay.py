@@ -284,7 +284,9 @@ class Streaming:
         index, delta = choice["index"], choice["delta"]
         called = (mapping(made).get("function") for made in items(delta.get("tool_calls")))
         arguments = [mapping(function).get("arguments") for function in called]
-        self._texts[index] = self._texts.get(index, "") + (delta.get("content") or "")
+        content = delta.get("content")
+        text = content if isinstance(content, str) else ""
+        self._texts[index] = self._texts.get(index, "") + text
         self._arguments[index] = self._arguments.get(index, "") + "".join(
             part for part in arguments if isinstance(part, str)
         )
