@@ -307,12 +307,21 @@ DURATION = re.compile(r"(\d+)(mo|[smhdw])")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "mo": 2_592_000}
 
 
+class TooLong(ValueError):
+    """A duration that ends after the calendar does."""
+
+
 def duration(text: str) -> timedelta:
     """``30s``, ``15m``, ``2h``, ``7d``, ``1w``, ``1mo`` as a length of time; else ValueError."""
     match = DURATION.fullmatch(text)
     if match is None:
         raise ValueError("Invalid duration format")
-    return timedelta(seconds=int(match[1]) * UNITS[match[2]])
+    try:
+        length = timedelta(seconds=int(match[1]) * UNITS[match[2]])
+        now() + length  # the year 9999 is the last
+    except (OverflowError, ValueError):
+        raise TooLong(f"duration is too long. Received: {text[:40]}") from None
+    return length
 
 
 def next_reset(text: str) -> datetime:

@@ -84,7 +84,12 @@ async def generate(request: Request, proxy: Proxy, caller: Caller) -> Response:
             f"Invalid key format. LiteLLM Virtual Key must start with 'sk-'. Received: {shown}"
         )
     settings = settings_of(form)
-    text, key = proxy.keys.add(form.key, **settings)
+    existing = proxy.keys.find(form.key) if form.key else None
+    if existing is None:
+        text, key = proxy.keys.add(form.key, **settings)
+    else:  # is told as made anew, but keeps its alias, limits and spend (LiteLLM 1.106.2)
+        text = str(form.key)
+        key = Key(existing.token, existing.key_name, created_at=existing.created_at, **settings)
     body = _filled("generated", key) | {
         "key": text,
         "token_id": key.token,
@@ -264,6 +269,8 @@ def _check(form: KeySettings, proxy: Proxy, existing: str | None = None) -> None
 def _duration(text: str) -> timedelta:
     try:
         return store.duration(text)
+    except store.TooLong as problem:
+        raise _refused(str(problem)) from None
     except ValueError as problem:
         raise ProxyError(500, str(problem), "internal_server_error") from None
 
