@@ -37,10 +37,10 @@ class Canned:
     """Fulfils ``Maker``."""
 
     async def reply(self, call: Call) -> Reply:
+        await _fail_on_demand(call)
         answer = call.model.mock_response
         if call.route == "/responses" and answer is not None:
             return _response(call, str(answer))
-        await _fail_on_demand(call)
         if call.route == "anthropic_messages" and answer is not None:
             return _message(call, str(answer))
         reply = _reply(call)
@@ -68,6 +68,7 @@ class Canned:
 
     async def vectors(self, call: Call) -> Reply:
         """LiteLLM hands a canned answer on as one embedding, whatever it is."""
+        await _fail_on_demand(call)
         answer = call.model.mock_response
         if answer is None:
             return await rules.Rules().vectors(call)
@@ -283,7 +284,10 @@ def _message(call: Call, text: str) -> Reply:
 
 
 async def _fail_on_demand(call: Call) -> None:
-    """Raise the failure that the model's ``mock_response`` or ``mock_timeout`` asks for."""
+    """Raise the failure that the model's ``mock_response`` or ``mock_timeout`` asks for.
+
+    Recorded of chats; here the other forms fail in the same way, so that a class can learn of it.
+    """
     model, group, params = call.model, call.group, call.model.params
     if params.get("mock_timeout") is True and params.get("timeout") is not None:
         timeout = float(params["timeout"])

@@ -175,10 +175,11 @@ async def let_in(request: Request, proxy: Proxy, caller: Caller, form: Form) -> 
     """Let the request in, and give errors on the way to its answer their headers.
 
     LiteLLM's order: the model's type, the key's limits, the needed parameters, the model.
-    With an error, what was let in is closed unpaid.
+    With an error, what was let in is closed unpaid. Who leaves pays for the prompt.
     """
     timeout: float | None = None
     admission = None
+    call: Call | None = None
     try:
         body = caller.body
         name = request.path_params.get("model") or body.get("model")
@@ -217,6 +218,8 @@ async def let_in(request: Request, proxy: Proxy, caller: Caller, form: Form) -> 
         error.headers |= wire.error_headers(caller.key, caller.call_id, version=form.names_version)
         raise error from None
     except BaseException as error:
+        if call is not None and isinstance(error, asyncio.CancelledError):
+            call.settle_left()
         if admission is not None:
             admission.close()
         if isinstance(error, ProxyError):
@@ -245,7 +248,7 @@ T = TypeVar("T")
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Do the work, but no longer than the client waits: nobody is to pay for what nobody reads.
+    """Do the work, but no longer than the client waits: nobody reads what comes of it then.
 
     The body has been read, so what comes next is the client's leaving.
     """

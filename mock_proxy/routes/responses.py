@@ -176,8 +176,16 @@ def _said(call: Call, text: str) -> dict[str, Any]:
 async def events(call: Call, stream: Stream) -> AsyncIterator[bytes]:
     number = 0
     async for kind, fields in _events(call, stream):
-        yield wire.event({"type": kind, **fields, "sequence_number": number, "model": call.group})
+        event = {"type": kind, **fields, "sequence_number": number, "model": call.group}
+        yield wire.event(_without_nulls(event))
         number += 1
+
+
+def _without_nulls(value: Any) -> Any:
+    """LiteLLM 1.106.2 leaves them out of events, and has them in a whole answer."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(part) for name, part in value.items() if part is not None}
+    return list(map(_without_nulls, value)) if isinstance(value, list) else value
 
 
 Event = tuple[str, dict[str, Any]]
@@ -216,7 +224,9 @@ async def _events(call: Call, stream: Stream) -> AsyncIterator[Event]:
     for index in range(len(output)):
         for event in _finished(output, index):
             yield event
-    done = _body(call, output, finish_reason, stream.reply())
+    reply = stream.reply()
+    done, price = _body(call, output, finish_reason, reply), call.price(reply)
+    done["usage"]["cost"] = None if price is None else sum(price)
     end = "response.incomplete" if done["status"] == "incomplete" else "response.completed"
     yield end, {"response": done}
 

@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import errno
 import itertools
+import logging
 import secrets
 import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,8 @@ from .listener import url as url_of
 if TYPE_CHECKING:  # httpx is not for those who relay nothing
     from ..answers.recording import Recording
     from ..upstream.relay import Relay
+
+LOG = logging.getLogger(__name__)
 
 GRACE = 1.0
 """Seconds that answers on their way have when the proxy in the foreground stops."""
@@ -286,8 +290,11 @@ def _settings(
         # Starlette answers NoMapping with a 500, outside of all middleware, as LiteLLM's does,
         # and raises it again for the log; but nothing is wrong here. Nor is it where a client
         # leaves before its request is complete, or where the proxy stops.
-        with contextlib.suppress(NoMapping, ClientDisconnect, asyncio.CancelledError):
-            await app(scope, receive, send)
+        try:
+            with contextlib.suppress(NoMapping, ClientDisconnect, asyncio.CancelledError):
+                await app(scope, receive, send)
+        except Exception as error:  # a fault of ours: the caller got a 500, if nothing else
+            LOG.error("A request failed here: %s. Please report this.", _in_a_line(error))
 
     return uvicorn.Config(
         quiet,
@@ -298,6 +305,12 @@ def _settings(
         ws="none",
         http=_Protocol,
     )
+
+
+def _in_a_line(error: Exception) -> str:
+    """What went wrong and where; a traceback would push all else off the instructor's screen."""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(at.filename).name}:{at.lineno} ({str(error)[:200]!r})"
 
 
 class _Protocol(HttpToolsProtocol):

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import random
 import socket
 import threading
 import time
@@ -21,53 +20,6 @@ from mock_proxy.routes import auth
 from mock_proxy.routes.auth import LONG_BODY
 from mock_proxy.server.app import create_app
 from mock_proxy.server.middleware import LARGEST_BODY_MB
-
-ROUTES = [
-    "/chat/completions",
-    "/completions",
-    "/embeddings",
-    "/v1/responses",
-    "/v1/messages",
-    "/utils/token_counter",
-    "/key/generate",
-    "/key/update",
-    "/key/delete",
-]
-USUAL = {
-    "model": ["gpt-4o-mini", "gpt-4", "text-embedding-ada-002"],
-    "messages": [[{"role": "user", "content": "One of: a, b.\n\nText: a b"}]],
-    "prompt": ["Hello"],
-    "input": ["Hello", ["a", "b"], [{"role": "user", "content": "Hello"}]],
-    "max_tokens": [5],
-}
-ODD_NAMES = """stream n stop max_completion_tokens temperature seed response_format tools
-    tool_choice stream_options dimensions encoding_format system instructions text key keys models
-    max_output_tokens max_budget duration metadata rpm_limit model_rpm_limit allowed_routes"""
-ODD = ODD_NAMES.split()
-INNER = ["role", "content", "type", "text", "name", "function", "schema", "json_schema", "enum"]
-
-
-def odd_value(dice: random.Random, depth: int = 0):
-    plain = [None, True, False, 0, -1, 5, 1.5, 1e308, "", "x", "Hello é\u200b 🎈", [], {}]
-    if depth > 2 or dice.random() < 0.7:
-        return dice.choice(plain)
-    if dice.random() < 0.5:
-        return [odd_value(dice, depth + 1) for _ in range(3)]
-    return {name: odd_value(dice, depth + 1) for name in dice.sample(INNER, 3)}
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_strange_requests_are_answered(proxy, seed):
-    dice = random.Random(seed)
-    client = Client(proxy.url, proxy.master_key)
-    for _ in range(100):
-        body = {name: odd_value(dice) for name in dice.sample(ODD, dice.randrange(6))}
-        for name, values in USUAL.items():
-            body[name] = dice.choice(values) if dice.random() < 0.8 else odd_value(dice)
-        response = client.post(dice.choice(ROUTES), data=json.dumps(body))
-        if response.status_code >= 500:  # only where LiteLLM itself says so
-            known = "litellm." in response.text or "Invalid duration format" in response.text
-            assert known, (body, response.text)
 
 
 @pytest.mark.parametrize(
