@@ -67,7 +67,7 @@ class Form:
     """Beginnings of headers that its answers lack."""
     left_out_of_streams: tuple[str, ...] = ()
     error: Callable[[ProxyError, Call | None], ProxyError] = _as_it_is
-    """An error in this form; the call is None where the request was not let in."""
+    """An error in this form; the call is None if the request was not let in."""
     broken_off: Callable[[ProxyError], bytes] = _broken_off
     """The event with an error that came in the middle of a stream; LiteLLM ends with it."""
 
@@ -283,7 +283,7 @@ def wants_usage(call: Call) -> bool:
 
 
 def streamed_with_usage(body: Body) -> Body:
-    """A stream that LiteLLM asks for itself is to end with the tokens: this form tells them."""
+    """As LiteLLM asks for a stream in a form that reports the tokens at its end."""
     if body.get("stream") is not True:
         return {}
     return {"stream": True, "stream_options": {"include_usage": True}}

@@ -96,7 +96,7 @@ def _without_type(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def body_of(call: Call, reply: Reply) -> dict[str, Any]:
-    """A provider's answer as LiteLLM hands it on."""
+    """A provider's answer as LiteLLM passes it on."""
     choice = reply.choices[0]
     return _body(call, _output(call, choice), choice.finish_reason, reply)
 

@@ -52,9 +52,9 @@ def create_app(
     *,
     guarded: str | None = None,
 ) -> Starlette:
-    """The application; requests change nothing but ``keys``, and ``classroom`` if there is one.
+    """The application.
 
-    ``relay`` has the answers made elsewhere; those of the models named in ``kept`` are kept there.
+    ``relay`` gets answers from another server; those of the models in ``kept`` are kept there.
     ``guarded`` is the address that the proxy listens on, if other sites' pages are kept out.
     """
     proxy = Proxy(config, keys, makers(relay, kept or {}))
@@ -108,7 +108,7 @@ EXPOSED_HEADERS = (
     "x-litellm-guardrail-scan-metadata",
     "x-litellm-cache-key",
 )
-"""Headers that a page of another site may read; LiteLLM 1.106.2 names these."""
+"""Headers that a page of another site may read, as in LiteLLM 1.106.2."""
 
 
 async def _proxy_error(request: Request, error: Exception) -> Response:
@@ -167,7 +167,7 @@ ASK: tuple[tuple[str, Answer], ...] = (
     ("/completions", texts.complete),
     ("/embeddings", embed.embeddings),
 )
-"""Each under its four paths."""
+"""Each is served under four paths."""
 
 PREFIXES = ("", "/v1", "/engines/{model:path}", "/openai/deployments/{model:path}")
 
@@ -187,7 +187,7 @@ ROUTES: tuple[tuple[str, str, Answer], ...] = (
     ("GET", "/model_group/info", models.groups),
     ("GET", "/utils/supported_openai_params", models.parameters),
 )
-"""In the order in which they are tried: those that are asked most come first."""
+"""In the order in which they are tried: the most used first."""
 
 KEY_ROUTES: tuple[tuple[str, str, Answer], ...] = (
     ("GET", "/key/info", admin.info),
@@ -201,7 +201,7 @@ KEY_ROUTES: tuple[tuple[str, str, Answer], ...] = (
     ("POST", "/key/regenerate", admin.regenerate),
     ("POST", "/key/{key}/regenerate", admin.regenerate),
 )
-"""Those that ask for no budget."""
+"""Those that an exhausted budget does not stop."""
 
 
 def _routes(proxy: Proxy) -> Iterator[BaseRoute]:
@@ -213,7 +213,7 @@ def _routes(proxy: Proxy) -> Iterator[BaseRoute]:
 def _endpoint(
     proxy: Proxy, answer: Answer, *, is_llm_route: bool
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Who asks, then the answer."""
+    """Authenticate, then answer."""
 
     async def endpoint(request: Request) -> Response:
         caller = await enter(request, proxy.keys, is_llm_route=is_llm_route)

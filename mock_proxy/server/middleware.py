@@ -1,4 +1,4 @@
-"""What every request and every answer passes, beside what starlette has."""
+"""Middleware for every request and answer, besides Starlette's own."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ body is parsed; those of the lesson have less than 0.1 MB."""
 
 
 class TooLarge(Exception):
-    """A body that goes on beyond the limit."""
+    """A body that is longer than the limit."""
 
 
 class RequestSize:
     """Refuse bodies above ``LARGEST_BODY_MB``, with the words of LiteLLM 1.106.2 for its own limit.
 
-    A body is refused unread where its length is announced; else it is counted as it arrives.
+    A body is refused unread if its length is announced, and is counted as it arrives if not.
     """
 
     def __init__(self, app: ASGIApp) -> None:

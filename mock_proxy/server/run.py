@@ -39,10 +39,10 @@ if TYPE_CHECKING:  # httpx is not for those who relay nothing
 LOG = logging.getLogger(__name__)
 
 GRACE = 1.0
-"""Seconds that answers on their way have when the proxy in the foreground stops."""
+"""Seconds left to answers on their way when the proxy in the foreground stops."""
 
 LARGEST_HEAD = 1024 * 1024
-"""Bytes of a request's first line and headers; and of small requests sent at once."""
+"""Bytes of a request's first line and headers, or of small requests sent together."""
 
 TOO_LARGE_HEAD = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n"
 
@@ -81,11 +81,11 @@ def running(
 ) -> Iterator[RunningProxy]:
     """A proxy in a thread of this process; port 0 takes a free one.
 
-    ``relay`` has answers made elsewhere; the proxy closes it. Those of the models named in ``kept``
-    are kept in these recordings. ``keys`` and ``listener`` are for
-    those who made them before; the listener is closed in the end.
+    ``relay`` gets answers from another server; the proxy closes it. Answers of the models in
+    ``kept`` are kept in these recordings. ``keys`` and ``listener`` may be made beforehand; the
+    listener is closed at the end.
 
-    Without a configuration it serves the lesson's own, and reads no key of the environment.
+    Without a configuration it serves the lesson's own, and reads no key from the environment.
     """
     config = config or practice()
     is_guarded = has_something_to_lose(relay)
@@ -112,13 +112,13 @@ def running(
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn looks every 100 ms whether to stop, and then waits; this one stops at once.
+    """Uvicorn checks every 100 ms whether to stop, and then waits; this one stops at once.
 
-    It also says nothing of requests that it cuts off as it stops: nothing is wrong.
+    It also says nothing about requests that it cuts off as it stops: nothing is wrong.
     """
 
     announce: Callable[[], None] | None = None
-    """Called as soon as the server answers, and would meet Ctrl-C."""
+    """Called as soon as the server answers and can be stopped with Ctrl-C."""
 
     relay: Relay | None = None
 
@@ -136,7 +136,7 @@ class _Server(uvicorn.Server):
                 await asyncio.wait_for(self._stopped.wait(), 0.1)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close all connections: in the foreground those with an answer on its way a bit later."""
+        """Close all connections; in the foreground, answers on their way get a moment longer."""
         for server in self.servers:
             server.close()
         state, deadline = self.server_state, time.monotonic() + GRACE
@@ -172,8 +172,8 @@ def serve(
     """Serve in the foreground until Ctrl-C; the exit status, not 0 if the port is taken.
 
     ``state`` names a file that keeps the virtual keys and their spend beyond this run;
-    ``classroom`` adds the page that shows the instructor who is stuck. ``relay`` has answers made
-    elsewhere, and ``answers_from`` says in words where.
+    ``classroom`` adds the page that shows the instructor who is stuck. ``relay`` gets answers
+    from another server, and ``answers_from`` says in words from where.
     """
     from ..keys.state import State, StateError  # SQLite is not for those who keep no keys
 
@@ -215,7 +215,7 @@ def _announce(
     classroom: bool,
     answers_from: str | None,
 ) -> None:
-    """Say where the proxy is and with which key; a key that somebody gave is named, not shown."""
+    """Print the address and the key; a key that somebody configured is named, not shown."""
     url, *others = [url_of(address, port) for address in addresses(host)]
     given, key_from = config.master_key is not None, config.master_key_from
     print(f"The practice proxy answers at {url}")
@@ -231,7 +231,7 @@ def _announce(
 
 
 def _way_out(error: OSError) -> str:
-    """What helps against an address that cannot be listened on."""
+    """What to do about an address that cannot be listened on."""
     if error.errno == errno.EADDRINUSE:
         return "Is another proxy still running? Stop it, or name another --port."
     if error.errno == errno.EACCES:
@@ -287,9 +287,9 @@ def _settings(
     )
 
     async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
-        # Starlette answers NoMapping with a 500, outside of all middleware, as LiteLLM's does,
-        # and raises it again for the log; but nothing is wrong here. Nor is it where a client
-        # leaves before its request is complete, or where the proxy stops.
+        # Starlette answers NoMapping with a 500, outside all middleware, as LiteLLM's does, and
+        # raises it again for the log; but nothing is wrong here. Nor is anything wrong when a
+        # client leaves before its request is complete, or when the proxy stops.
         try:
             with contextlib.suppress(NoMapping, ClientDisconnect, asyncio.CancelledError):
                 await app(scope, receive, send)
@@ -314,10 +314,10 @@ def _in_a_line(error: Exception) -> str:
 
 
 class _Protocol(HttpToolsProtocol):
-    """Uvicorn's, with a limit: its own parser takes a head of any length."""
+    """Uvicorn's, with a limit: its own parser accepts headers of any length."""
 
     _head: int | None = 0
-    """Bytes that the next request's head has so far; None while its body is awaited."""
+    """Bytes of the next request's head so far; None while its body is awaited."""
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
