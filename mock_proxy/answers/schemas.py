@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
 from . import labels
 
@@ -459,27 +459,47 @@ def is_valid(value: Any, schema: Any) -> bool:
 def validator(schema: Any) -> Callable[[Any], bool]:
     """Whether a value fits the schema; ``nothing`` does where the schema cannot be used.
 
-    Its patterns come from learners. Those that could take more than linear time, with lookaround or
-    back-references, cannot be used, nor can those that need much memory.
+    It comes from a learner. Patterns that could take more than linear time, with lookaround or
+    back-references, cannot be used, nor those that need much memory, nor references to elsewhere.
     """
     try:
         import jsonschema_rs
     except ImportError:  # no wheel for Python in a browser, where nobody else has to wait
-        import jsonschema
-
-        return lambda value: bool(jsonschema.Draft202012Validator(schema).is_valid(value))
+        return _validator_in_python(schema)
+    options = jsonschema_rs.RegexOptions(size_limit=1_000_000, dfa_size_limit=1_000_000)
     try:
-        options = jsonschema_rs.RegexOptions(size_limit=1_000_000)
-        return jsonschema_rs.Draft202012Validator(schema, pattern_options=options).is_valid
-    except ValueError:  # also where it refers to nothing
+        return jsonschema_rs.Draft202012Validator(
+            schema, pattern_options=options, retriever=_refuse
+        ).is_valid
+    except (ValueError, jsonschema_rs.ReferencingError):
         return nothing
+
+
+def _refuse(uri: str) -> NoReturn:
+    """A schema may name any file of this machine, and any address that it reaches."""
+    raise ValueError(f"{uri} is not read")
+
+
+def _validator_in_python(schema: Any) -> Callable[[Any], bool]:
+    import jsonschema
+    import referencing
+
+    checked = jsonschema.Draft202012Validator(schema, registry=referencing.Registry())
+
+    def is_valid(value: Any) -> bool:
+        try:
+            return bool(checked.is_valid(value))
+        except Exception:  # it refers to nothing, or is none
+            return False
+
+    return is_valid
 
 
 def nothing(value: Any) -> bool:
     return False
 
 
-@lru_cache(maxsize=2 * MOST_PATTERNS)
+@lru_cache(maxsize=MOST_PATTERNS)
 def matching(pattern: str) -> Callable[[Any], bool]:
     """Whether a text holds the pattern; ``nothing`` does where it cannot be used."""
     return validator({"pattern": pattern})
@@ -537,14 +557,19 @@ def _unusable(pattern: str) -> str | None:
     )
 
 
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+"""The schema of schemas; the library holds it."""
+
+
 def _not_valid(schema: Any) -> str | None:
     try:
-        from jsonschema_rs import ValidationError, meta
+        import jsonschema_rs
     except ImportError:  # as in ``validator``
         return None
+    of_schemas = jsonschema_rs.Draft202012Validator({"$ref": DRAFT}, retriever=_refuse)
     try:
-        meta.validate(schema)
-    except ValidationError as error:
+        of_schemas.validate(schema)
+    except jsonschema_rs.ValidationError as error:
         message = error.message.replace('"', "'")  # OpenAI's are written by Python's jsonschema
         return f"In context={tuple(map(str, error.instance_path))}, {message}."
     return None

@@ -2,7 +2,9 @@
 
 import json
 import random
+import socketserver
 import sys
+import threading
 
 import jsonschema
 import pytest
@@ -257,6 +259,33 @@ def test_a_tool_with_such_a_schema_is_called_without_arguments(client):
         response = client.ask("Call f", tools=[tool], tool_choice="required")
         (call,) = response.json()["choices"][0]["message"]["tool_calls"]
         assert call["function"]["arguments"] == "{}"
+
+
+@pytest.mark.parametrize("word", ["$ref", "$schema", "$dynamicRef"])
+@pytest.mark.parametrize("has_engine", [True, False])
+def test_a_schema_reads_no_file_and_no_address(client, tmp_path, monkeypatch, word, has_engine):
+    """What it names would be read by the proxy: on its machine, and in its network."""
+    if not has_engine:
+        monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
+    file = tmp_path / "secret.json"
+    file.write_text('{"const": "secret"}', encoding="utf-8")
+    asked = []
+
+    class Noting(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            asked.append(self.client_address)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Noting) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        for uri in (file.as_uri(), f"http://127.0.0.1:{server.server_address[1]}/a"):
+            for schema in ({word: uri}, {"properties": {"a": {word: uri}}, "required": ["a"]}):
+                schemas.fault(schema, strict=True)
+                assert "secret" not in str(schemas.answer(schema, TITLE))
+                assert not schemas.is_valid("secret", {"allOf": [{"$ref": uri}, schema]})
+        server.shutdown()
+        thread.join()
+    assert asked == []
 
 
 def test_where_there_is_no_linear_engine_python_validates(monkeypatch):
