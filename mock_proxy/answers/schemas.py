@@ -12,10 +12,13 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, NoReturn
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import labels
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 DEEPEST = 12
 """Levels of a schema that refers to itself before only what is required is filled in."""
@@ -561,14 +564,20 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 """The schema of schemas; the library holds it."""
 
 
+@cache
+def _of_schemas() -> jsonschema_rs.Draft202012Validator:
+    import jsonschema_rs
+
+    return jsonschema_rs.Draft202012Validator({"$ref": DRAFT}, retriever=_refuse)
+
+
 def _not_valid(schema: Any) -> str | None:
     try:
         import jsonschema_rs
     except ImportError:  # as in ``validator``
         return None
-    of_schemas = jsonschema_rs.Draft202012Validator({"$ref": DRAFT}, retriever=_refuse)
     try:
-        of_schemas.validate(schema)
+        _of_schemas().validate(schema)
     except jsonschema_rs.ValidationError as error:
         message = error.message.replace('"', "'")  # OpenAI's are written by Python's jsonschema
         return f"In context={tuple(map(str, error.instance_path))}, {message}."

@@ -245,6 +245,15 @@ def test_too_many_answers_at_once_are_refused(client, model):
     assert "Expected a value <= 128" in response.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("model", ["gpt-4o-mini", "Llama-3.3-70B-Instruct"])
+def test_too_many_tools_are_refused(client, model):
+    tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
+    assert client.ask("Hello", model=model, tools=[tool] * 128).status_code == 200
+    response = client.ask("Hello", model=model, tools=[tool] * 129)
+    assert response.status_code == 400
+    assert "maximum length 128, but got an array with length 129" in response.text
+
+
 def test_too_many_texts_at_once_are_refused(client):
     body = {"model": "text-embedding-ada-002", "input": ["a"] * 2049}
     response = client.post("/embeddings", json=body)
