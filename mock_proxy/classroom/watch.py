@@ -29,7 +29,7 @@ PAUSE = 1.0
 """Least seconds between two events."""
 
 HEARTBEAT = 10.0
-"""Most seconds between two signs of life; as late may a quiet learner move down."""
+"""Most seconds between two signs of life, and until the page sees that somebody is quiet."""
 
 LARGEST_ERROR = 65_536
 """Bytes of an error's body that are looked at for its type."""

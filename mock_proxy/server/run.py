@@ -259,8 +259,8 @@ def key_store(
 def master_key_for(config: ProxyConfig, host: str, *, is_guarded: bool = False) -> str:
     """The configured master key; without one a known key on this machine, else a random one.
 
-    A key that everyone can read would let strangers in wherever others reach the proxy, and would
-    let any program and any page in the browser spend what ``is_guarded``.
+    A key that everyone can read would let strangers in wherever others reach the proxy. Where it
+    ``is_guarded``, it would let any program, and any page in the browser, spend the money.
     """
     if config.master_key is not None:
         return config.master_key
