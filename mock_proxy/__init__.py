@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .config import load, practice
-    from .server.run import RunningProxy, addresses, is_loopback, key_store, running
+    from .server.listener import addresses, is_loopback
+    from .server.run import RunningProxy, key_store, running
 
 __all__ = ["RunningProxy", "addresses", "is_loopback", "key_store", "load", "practice", "running"]
 

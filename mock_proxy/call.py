@@ -144,8 +144,11 @@ class Call:
 
     @cached_property
     def prompt_tokens(self) -> int:
-        """Of the messages, where nobody else says: counted once, as it takes its time."""
-        return tokens.count_messages(self.body["messages"])
+        """Of the messages or texts, where nobody else says: counted once, as it takes its time."""
+        if "messages" not in self.body:
+            return tokens.count_inputs(self.body.get("input"))
+        messages = self.body["messages"]
+        return tokens.count_messages(messages) if isinstance(messages, (list, str, dict)) else 0
 
     def price(self, reply: Reply) -> tuple[float, float] | None:
         """USD for the prompt and for the answers; None where no price is known."""
@@ -161,14 +164,12 @@ class Call:
         no more than the model can write.
         """
         facts = tokens.facts(self.model.target, self.model.info)
-        if "messages" not in self.body:
-            prompt, answer = tokens.count_inputs(self.body.get("input")), 0
-        else:
-            prompt = self.prompt_tokens if isinstance(self.body["messages"], list) else 0
+        answer = 0
+        if "messages" in self.body:
             can = facts.get("max_output_tokens")
             can = can if isinstance(can, int) and can > 0 else UNKNOWN_OUTPUT
             answer = min(most_tokens(self) or UNKNOWN_OUTPUT, can)
-        return sum(tokens.cost(facts, prompt, answer * self.answers) or (0.0,))
+        return sum(tokens.cost(facts, self.prompt_tokens, answer * self.answers) or (0.0,))
 
     @property
     def answers(self) -> int:
@@ -200,6 +201,10 @@ class Call:
         if not reply.made_here:  # it would say how much of the time was LiteLLM's own
             headers.pop("x-litellm-overhead-duration-ms", None)
         return {**headers, **reply.headers}
+
+    def settle_left(self) -> None:
+        """Count the prompt of somebody who leaves before the answer: a provider was asked."""
+        self.settle(Reply((), self.prompt_tokens, 0))
 
     def settle(self, reply: Reply) -> None:
         """Count the answer's tokens and cost, and enter them in the log, once."""

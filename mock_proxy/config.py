@@ -113,7 +113,8 @@ class ProxyConfig:
         """The model that answers a request for ``name``.
 
         First by its own name, then by the provider's (LiteLLM 1.106.2 answers a request
-        for ``openai/gpt-4`` too), then by a pattern.
+        for ``openai/gpt-4`` too), then by a pattern. A pattern fits no control characters: the
+        name becomes a header of the answer.
         """
         for model in self.models:
             if model.name == name:
@@ -121,6 +122,8 @@ class ProxyConfig:
         for model in self.models:
             if model.target == name:
                 return model
+        if not name.isprintable():
+            return None
         for model in self.models:
             if "*" in model.name and fnmatchcase(name, model.name):
                 return model

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ..call import Call, Choice, Instead, Piece, Ready, Reply
+from ..call import Call, Choice, Instead, Piece, Ready, Reply, Stream
 from ..litellm import provider, tokens, wire
 from ..litellm import version as versions
 from . import refusals, rules
@@ -38,10 +38,10 @@ class Canned:
     """Fulfils ``Maker``."""
 
     async def reply(self, call: Call) -> Reply:
+        await _fail_on_demand(call)
         answer = call.model.mock_response
         if call.route == "/responses" and answer is not None:
             return _response(call, str(answer))
-        await _fail_on_demand(call)
         if call.route == "anthropic_messages" and answer is not None:
             return _message(call, str(answer))
         reply = _reply(call)
@@ -49,7 +49,10 @@ class Canned:
             return reply
         return _with_body(call, reply)
 
-    async def stream(self, call: Call) -> CannedStream:
+    async def stream(self, call: Call) -> Stream:
+        if call.route in ("/responses", "anthropic_messages"):
+            reply = await self.reply(call)
+            return rules.Cut(reply) if reply.body is None else CannedStream(reply, ())
         await _fail_on_demand(call)
         reply = _reply(call)
         if call.route != "/chat/completions":
@@ -69,6 +72,7 @@ class Canned:
 
     async def vectors(self, call: Call) -> Reply:
         """LiteLLM hands a canned answer on as one embedding, whatever it is."""
+        await _fail_on_demand(call)
         answer = call.model.mock_response
         if answer is None:
             return await rules.Rules().vectors(call)
@@ -305,7 +309,10 @@ def _message(call: Call, text: str) -> Reply:
 
 
 async def _fail_on_demand(call: Call) -> None:
-    """Raise the failure that the model's ``mock_response`` or ``mock_timeout`` asks for."""
+    """Raise the failure that the model's ``mock_response`` or ``mock_timeout`` asks for.
+
+    Recorded of chats; here the other forms fail in the same way, so that a class can learn of it.
+    """
     model, group, params = call.model, call.group, call.model.params
     if params.get("mock_timeout") is True and params.get("timeout") is not None:
         timeout = float(params["timeout"])

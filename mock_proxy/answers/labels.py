@@ -139,7 +139,7 @@ BULLET = re.compile(
     r"[ \t]*(?:[:–—-][ \t]*(?P<about>.+))?$",
     re.MULTILINE,
 )
-ANNOUNCES_BULLETS = re.compile(rf"\b(?:{_NAMED}|one of)\b[^\n]*:[ \t]*$", re.I | re.M)
+ANNOUNCES_BULLETS = re.compile(rf"\b(?:{_NAMED}|one of)\b[^\n]{{0,200}}:[ \t]*$", re.I | re.M)
 TEXT_MARK = re.compile(
     r"(?:^[ \t]*|(?<=[.!?] ))(?:the )?"
     r"(?:title|text|abstract|sentence|document|review|comment|answer|response"

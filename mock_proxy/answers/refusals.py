@@ -24,6 +24,9 @@ MOST_ANSWERS = 128
 MOST_TEXTS = 2048
 """OpenAI's limit on the texts of one request."""
 
+MOST_TOOLS = 128
+"""OpenAI's limit on ``tools``."""
+
 ROLES = ("system", "assistant", "user", "function", "tool", "developer")
 
 NUMBERS: Mapping[str, tuple[str, float, float]] = {
@@ -289,8 +292,16 @@ def _schemas(call: Call) -> None:
             _refuse(
                 call, f"Invalid schema for response_format '{name}': {problem}", "response_format"
             )
-    tools = call.body.get("tools")
-    for at, tool in enumerate(tools if isinstance(tools, list) else []):
+    offered = call.body.get("tools")
+    tools = offered if isinstance(offered, list) else []
+    if len(tools) > MOST_TOOLS:
+        _refuse(
+            call,
+            f"Invalid 'tools': array too long. Expected an array with maximum length {MOST_TOOLS}, "
+            f"but got an array with length {len(tools)} instead.",
+            "tools",
+        )
+    for at, tool in enumerate(tools):
         function = tool.get("function") if isinstance(tool, Mapping) else None
         if isinstance(function, Mapping) and function.get("strict") is True:
             problem = schemas.fault(function.get("parameters"), strict=True)

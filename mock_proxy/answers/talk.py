@@ -41,16 +41,28 @@ class Conversation:
         return [text for role, text in self.turns if role == "user"]
 
 
+MOST_READ = 20_000
+"""Characters of a message that the rules read, half of them at its end: everybody waits while they
+do, and the time that a pattern takes may grow with the square of its text."""
+BLANK = re.compile(r"\s{20,}")
+"""White space that is worth no more than an empty line: most patterns allow any amount of it."""
+
+
 def read(messages: Sequence[Any], nth: int = 1) -> Conversation:
     """The conversation in a request's ``messages``; entries that are no messages are left out."""
     return Conversation(
         tuple(
-            (str(message.get("role")), tokens.text_of(message.get("content")))
+            (str(message.get("role")), _shortened(tokens.text_of(message.get("content"))))
             for message in messages
             if isinstance(message, Mapping)
         ),
         nth,
     )
+
+
+def _shortened(text: str) -> str:
+    half, text = MOST_READ // 2, BLANK.sub("\n\n", text)
+    return text if len(text) <= MOST_READ else f"{text[:half]}\n{text[-half:]}"
 
 
 def answer(conversation: Conversation) -> str:

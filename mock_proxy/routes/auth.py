@@ -28,9 +28,6 @@ KEY_HEADERS = (
 READ_BY_FASTAPI = ("/utils/", "/key/")
 """Beginnings of paths whose body FastAPI reads, and refuses in its own form."""
 
-LARGEST_UNPACKED = 10 * 1024 * 1024
-"""Bytes of a body that was compressed; unpacking so many takes some 20 ms."""
-
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 NOT_IN_BODY = ("api_base", "base_url", "user_config", "model_list")
@@ -39,8 +36,8 @@ NOT_IN_BODY = ("api_base", "base_url", "user_config", "model_list")
 USERS_ROUTES = ("/models/", "/v1/models/", "/spend/logs")
 """Beginnings of paths that a key needs a user for."""
 
-LONG_FORM = 100_000
-"""Bytes; none that says something of a key is as long."""
+LONG_BODY = 100_000
+"""Bytes; parsing so many takes up to 5 ms."""
 
 ASKED_MODEL = "mock_proxy.model"
 """Where a request's scope says for which model a key was needed, None for none."""
@@ -60,7 +57,8 @@ async def enter(
     before a model that is denied, that before an expired key, and that before a budget.
     Routes that are not the API of a model (``is_llm_route`` false) ask for no budget, nor do
     the newer versions for the list of models. Where the body is a form of FastAPI's
-    (``has_form``), that has read it before.
+    (``has_form``), that has read it before. A long or compressed body is read for those alone who
+    have a key: reading it keeps others waiting.
     """
     if has_form:
         await _check_json(request)
@@ -76,6 +74,8 @@ async def enter(
 
 
 async def _let_in(request: Request, keys: KeyStore, *, is_llm_route: bool) -> Caller:
+    if len(await request.body()) > LONG_BODY or _is_packed(request):
+        find_key(request, keys)
     body = await read_body(request)
     model = request.scope[ASKED_MODEL] = request.path_params.get("model") or body.get("model")
     key = find_key(request, keys)
@@ -118,19 +118,14 @@ def _allows(routes: list[Any], path: str) -> bool:
 
 
 async def _check_json(request: Request) -> None:
-    """Raise what FastAPI answers to a form that is said to be JSON, and is none.
-
-    A long one is not read before its sender's key: parsing keeps others waiting.
-    """
+    """Raise what FastAPI answers to a form that is said to be JSON, and is none."""
     raw = await request.body()
-    if not 0 < len(raw) <= LONG_FORM or not _is_json(request):
+    if not 0 < len(raw) <= LONG_BODY or not _is_json(request):
         return
     try:
         json.loads(raw)
     except json.JSONDecodeError as problem:
-        place = ["body", problem.pos]
-        error = {"type": "json_invalid", "loc": place, "msg": "JSON decode error"}
-        raise wire.Detail(422, [error]) from None
+        raise wire.Detail(422, [_json_invalid(problem)]) from None
     except (ValueError, RecursionError):
         raise wire.Detail(400, "There was an error parsing the body") from None
 
@@ -198,7 +193,7 @@ async def read_body(request: Request) -> Body:
     given = request.headers.get("content-type", "")
     content_type = given.partition(";")[0].strip().lower()
     raw = await request.body()
-    if versions.current().reads_gzip and request.headers.get("content-encoding") == "gzip":
+    if _is_packed(request):
         raw = _unpacked(raw)
     if not raw:
         return {}
@@ -240,13 +235,17 @@ def _json_invalid(error: json.JSONDecodeError) -> dict[str, Any]:
     return {"type": "json_invalid", "loc": ["body", error.pos], "msg": "JSON decode error"}
 
 
+def _is_packed(request: Request) -> bool:
+    return versions.current().reads_gzip and request.headers.get("content-encoding") == "gzip"
+
+
 def _unpacked(packed: bytes) -> bytes:
     """The body of a request that was compressed with gzip, if it is not too large."""
-    unpacker = zlib.decompressobj(wbits=31)
+    limit = wire.LARGEST_BODY_MB * 1024 * 1024
     try:
-        body = unpacker.decompress(packed, LARGEST_UNPACKED)
+        body = zlib.decompressobj(wbits=31).decompress(packed, limit + 1)
     except zlib.error:
         return packed
-    if unpacker.unconsumed_tail:
-        raise wire.too_large(LARGEST_UNPACKED)
+    if len(body) > limit:
+        raise wire.TooLarge
     return body

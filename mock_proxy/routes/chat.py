@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ..call import Body, Call, Caller, Choice, Piece, Proxy, Ready, Reply, Stream
 from ..litellm import version as versions
 from ..litellm import wire
-from .asking import Form, ask, in_pieces, usage_of, wants_usage
+from .asking import Form, ask, usage_of, wants_usage
 
 
 async def complete(request: Request, proxy: Proxy, caller: Caller) -> Response:
@@ -132,6 +132,5 @@ FORM = Form(
     read=read,
     body=body_of,
     events=events,
-    stream=in_pieces,
     is_checked=True,
 )

@@ -16,6 +16,9 @@ from ..litellm import version as versions
 from ..litellm import wire
 from ..litellm.spend_log import Entry, SpendLog
 
+MOST_DAYS = 366
+"""Days without spend that are listed, as the last day asked for may be in the year 9999."""
+
 
 def answer(request: Request, log: SpendLog, caller: Key) -> Response:
     """The calls of the caller's own key; with the master key those of all, or of one.
@@ -56,8 +59,9 @@ def _days(entries: list[Entry], last: date) -> Iterator[dict[str, Any]]:
             "models": _sums((entry.body()["model"], entry.spend) for entry in of_day),
         }
     day = entries[0].ended.date() if entries else last
-    while (day := day + timedelta(days=1)) <= last:
-        yield {"startTime": day.isoformat(), "spend": 0, "users": {}, "models": {}}
+    for days in range(1, min((last - day).days, MOST_DAYS) + 1):
+        later = day + timedelta(days=days)
+        yield {"startTime": later.isoformat(), "spend": 0, "users": {}, "models": {}}
 
 
 def _sums(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:

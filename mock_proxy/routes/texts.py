@@ -12,7 +12,7 @@ from ..call import Body, Call, Caller, Proxy, Ready, Reply, Stream
 from ..litellm import tokens, wire
 from ..litellm import version as versions
 from ..litellm.wire import ProxyError
-from .asking import Form, ask, in_pieces, usage_of, wants_usage
+from .asking import Form, ask, usage_of, wants_usage
 
 
 async def complete(request: Request, proxy: Proxy, caller: Caller) -> Response:
@@ -141,7 +141,6 @@ FORM = Form(
     read=read,
     body=body_of,
     events=events,
-    stream=in_pieces,
     is_checked=True,
     # What LiteLLM leaves out of a streamed completion.
     left_out_of_streams=(

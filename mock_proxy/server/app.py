@@ -37,6 +37,7 @@ from ..litellm.wire import JSON, Detail, ProxyError
 from ..routes import admin, chat, embed, messages, models, responses, texts
 from ..routes.auth import enter
 from . import swagger
+from .guard import Guard
 from .middleware import RequestSize, SecurityHeaders
 
 if TYPE_CHECKING:  # httpx is not for those who relay nothing
@@ -51,12 +52,15 @@ def create_app(
     classroom: Classroom | None = None,
     relay: Relay | None = None,
     kept: Mapping[str, Recording] | None = None,
+    *,
+    guarded: str | None = None,
 ) -> Starlette:
-    """The application; requests change nothing but ``keys``, and ``classroom`` if there is one.
+    """The application.
 
     It raises UnknownVersion if the configuration names a version of LiteLLM that is not known.
 
-    ``relay`` has the answers made elsewhere; those of the models named in ``kept`` are kept there.
+    ``relay`` gets answers from another server; those of the models in ``kept`` are kept there.
+    ``guarded`` is the address that the proxy listens on, if other sites' pages are kept out.
     """
     version = versions.of(config.litellm_version)
     proxy = Proxy(config, keys, makers(relay, kept or {}))
@@ -64,11 +68,14 @@ def create_app(
     app = Starlette(routes=routes, exception_handlers=ERRORS)
     app.add_middleware(
         CORSMiddleware,
-        allow_origins=["*"],
+        allow_origins=["*"] if guarded is None else [],
+        allow_origin_regex=None if guarded is None else ".*",  # the guard has refused all others
         allow_methods=["*"],
         allow_headers=["*"],
         expose_headers=EXPOSED_HEADERS,
     )
+    if guarded is not None:
+        app.add_middleware(Guard, host=guarded)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestSize)
     if classroom is not None:
@@ -120,7 +127,7 @@ EXPOSED_HEADERS = (
     "x-litellm-guardrail-scan-metadata",
     "x-litellm-cache-key",
 )
-"""Headers that a page of another site may read; LiteLLM 1.106.2 names these."""
+"""Headers that a page of another site may read, as in LiteLLM 1.106.2."""
 
 
 async def _proxy_error(request: Request, error: Exception) -> Response:
@@ -179,7 +186,7 @@ ASK: tuple[tuple[str, Answer], ...] = (
     ("/completions", texts.complete),
     ("/embeddings", embed.embeddings),
 )
-"""Each under its four paths."""
+"""Each is served under four paths."""
 
 PREFIXES = ("", "/v1", "/engines/{model:path}", "/openai/deployments/{model:path}")
 
@@ -243,7 +250,7 @@ def _routes(proxy: Proxy) -> Iterator[BaseRoute]:
 def _endpoint(
     proxy: Proxy, enters: Callable[[Request], Awaitable[Caller]], answer: Answer
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Who asks, then the answer."""
+    """Authenticate, then answer."""
 
     async def endpoint(request: Request) -> Response:
         return await answer(request, proxy, await enters(request))

@@ -28,12 +28,12 @@ NOT_SENT_ON = (
     "extra_headers",
     "user_config",
 )
-"""Beginnings of parameters that are for LiteLLM itself, or might hold a key."""
+"""Prefixes of parameters that are for LiteLLM itself, or might hold a key."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the upstream is asked, and by which name the learner called the model."""
+    """What the upstream is asked, and the name that the learner used for the model."""
 
     path: str
     model: str
@@ -42,7 +42,7 @@ class Request:
 
 
 def sent_on(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that are for the upstream, unchanged; null means as much as left out."""
+    """The parameters that are for the upstream, unchanged; null counts as left out."""
     return {
         name: value
         for name, value in body.items()
@@ -71,7 +71,7 @@ def timeout_of(call: Call) -> float:
 
 
 def reply_of(call: Call, body: Mapping[str, Any], headers: wire.Headers) -> Reply:
-    """An upstream's body as a reply; the tokens are counted here where it does not say."""
+    """An upstream's body as a reply; tokens are counted here where it gives none."""
     given = [choice for choice in items(body.get("choices")) if isinstance(choice, dict)]
     if not given:
         raise provider.unreadable(call.group, "Invalid response object")
@@ -94,7 +94,7 @@ def _tokens_of(choice: Choice) -> int:
 
 
 OF_A_MESSAGE = ("role", "content", "tool_calls", "refusal", "annotations", "function_call", "audio")
-"""Fields of a message that have their place in the answer, or are not handed on."""
+"""Fields of a message that have a place of their own in the answer, or are dropped."""
 
 
 def _choice(choice: Mapping[str, Any]) -> Choice:
@@ -125,7 +125,7 @@ def _call(made: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def piece(choice: Any) -> dict[str, Any]:
-    """A choice of a streamed piece without what says nothing, and without refusals, which LiteLLM
+    """A choice of a streamed piece, without empty fields and without refusals, which LiteLLM
     drops."""
     choice = mapping(choice)
     delta = {k: v for k, v in mapping(choice.get("delta")).items() if v is not None}

@@ -94,9 +94,11 @@ def _shape(content):
 def _response(content):
     """Of OpenAI's newer form what depends on the reasoning; the rest repeats settings."""
     usage = content.get("usage") or {}
+    is_over = content.get("status") != "in_progress"
     return {
         "status": content.get("status"),
-        "why incomplete": content.get("incomplete_details"),
+        # The provider played knows it when it begins.
+        "why incomplete": is_over and content.get("incomplete_details"),
         "output": [item["type"] for item in content.get("output", [])],
         "reasoning": (usage.get("output_tokens_details") or {}).get("reasoning_tokens", 0) > 0,
     }

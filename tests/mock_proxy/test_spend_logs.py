@@ -6,6 +6,7 @@ import pytest
 from proxy_client import Client
 
 from mock_proxy.keys import store
+from mock_proxy.routes.spend import MOST_DAYS
 
 USER = {"user_id": "ann"}
 
@@ -78,3 +79,11 @@ def test_date_that_is_none_is_told(client):
     response = client.get("/spend/logs", params={"start_date": "x", "end_date": "2026-01-01"})
     assert response.status_code == 500
     assert "does not match format" in response.json()["error"]["message"]
+
+
+def test_days_until_the_end_of_the_calendar_are_not_all_listed(client):
+    for last in ("9999-12-31", "9999-12-30"):
+        dates = {"start_date": "2020-01-01", "end_date": last}
+        response = client.get("/spend/logs", params=dates)
+        assert response.status_code == 200
+        assert len(response.json()) <= MOST_DAYS + 2

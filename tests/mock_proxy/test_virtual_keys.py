@@ -258,29 +258,6 @@ def test_keys_are_listed_in_the_order_asked_for(admin, make):
         assert admin.get("/key/list", params=wrong).status_code == 400
 
 
-def test_key_made_again_stays_as_it_is(admin, make):
-    client = make(key_alias="first", max_budget=2)
-    client.ask("Say hello.")
-    before = client.get("/key/info").json()["info"]
-    again = admin.post("/key/generate", json={"key": key_of(client), "max_budget": 9})
-    assert (again.status_code, again.json()["max_budget"]) == (200, 9.0)
-    assert client.get("/key/info").json()["info"] == before
-
-
-def test_master_keys_own_text_makes_no_second_key(admin, proxy):
-    known = len(proxy.keys)
-    assert admin.post("/key/generate", json={"key": proxy.master_key}).status_code == 200
-    assert len(proxy.keys) == known
-
-
-@pytest.mark.parametrize("field", ["duration", "budget_duration"])
-@pytest.mark.parametrize("path", ["/key/generate", "/key/update"])
-def test_durations_beyond_the_calendar_are_refused(admin, make, path, field):
-    response = admin.post(path, json={"key": key_of(make()), field: "99999999999d"})
-    assert response.status_code == 400
-    assert "duration is too long. Received: 9999999" in error(response)["message"]
-
-
 def test_deleted_key_is_told_of_to_admins(admin, make):
     client = make(key_alias="gone")
     admin.post("/key/delete", json={"keys": [key_of(client)]})
@@ -370,6 +347,36 @@ def test_other_durations_are_refused(text):
 def test_durations_without_a_unit_are_refused(text):
     with pytest.raises(ValueError, match=f"Unsupported duration unit, passed duration: {text}"):
         store.duration(text)
+
+
+@pytest.mark.parametrize("text", ["99999999999d", "9999999d", "9" * 5000 + "s"])
+@pytest.mark.parametrize("field", ["duration", "budget_duration"])
+@pytest.mark.parametrize("path", ["/key/generate", "/key/update"])
+def test_durations_beyond_the_calendar_are_refused(admin, make, path, field, text):
+    response = admin.post(path, json={"key": key_of(make()), field: text})
+    assert response.status_code == 400
+    assert "duration is too long. Received: 9999999" in error(response)["message"]
+
+
+def test_a_key_that_is_made_again_stays_what_it_is(admin, make, proxy):
+    """Recorded of LiteLLM 1.106.2: its answer tells of a new key, with the old one's birthday."""
+    client = make(key_alias="stays", max_budget=1.0, models=["gpt-4o-mini"])
+    client.ask("Say hello.")
+    before = client.get("/key/info").json()["info"]
+    response = admin.post("/key/generate", json={"key": key_of(client), "max_budget": 9.0})
+    assert response.status_code == 200
+    told = response.json()
+    assert (told["key"], told["token"]) == (key_of(client), store.digest(key_of(client)))
+    assert (told["key_alias"], told["spend"], told["max_budget"]) == (None, 0.0, 9.0)
+    assert told["created_at"][:23] == before["created_at"][:23]
+    assert client.get("/key/info").json()["info"] == before
+
+
+def test_the_master_keys_own_text_makes_no_second_key(admin, proxy):
+    known = len(proxy.keys)
+    assert admin.post("/key/generate", json={"key": proxy.master_key}).status_code == 200
+    assert len(proxy.keys) == known
+    assert admin.get("/key/list").status_code == 200
 
 
 @pytest.mark.parametrize("text", ["1h", "1d", "7d", "30d", "90s"])
