@@ -6,10 +6,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 LITELLM := .venv-litellm/bin/litellm
+LITELLM_NEWEST := .venv-litellm-newest/bin/litellm
+KEYS := tests/mock_proxy/real_keys
 
 .DEFAULT_GOAL := lesson
-.PHONY: lesson teach notebooks test contract contract-environment browser browser-environment \
-  links clean
+.PHONY: lesson teach notebooks test contract contract-newest contract-environment \
+  browser browser-environment links clean
 
 ## Run every block of every page, print the table, and write the notebooks.
 lesson: $(INSTALLED)
@@ -29,13 +31,29 @@ notebooks: $(INSTALLED)
 
 ## Everything that continuous integration checks. More options: make test PYTEST_ARGS="-x -k mock"
 test: $(INSTALLED)-for-tests
-	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
-## The same requests to the mock proxy and to a real LiteLLM, and the client libraries people use.
+## The same requests to the mock proxy and to two versions of a real LiteLLM, and the client
+## libraries people use; then, in a line a version, how near the mock is to it.
 contract: contract-environment
-	LITELLM_COMMAND="$(CURDIR)/$(LITELLM)" $(BIN)/python -m pytest $(PYTEST_ARGS) \
-	  tests/mock_proxy/test_against_litellm.py tests/mock_proxy/test_clients.py \
-	  tests/test_live_litellm.py
+	LITELLM_COMMAND="$(CURDIR)/$(LITELLM)" LITELLM_NEWEST_COMMAND="$(CURDIR)/$(LITELLM_NEWEST)" \
+	  $(BIN)/python -m pytest $(PYTEST_ARGS) tests/mock_proxy/test_against_litellm.py \
+	  tests/mock_proxy/test_against_litellm_families.py \
+	  tests/mock_proxy/test_keys_against_litellm.py tests/mock_proxy/test_versions.py \
+	  tests/mock_proxy/test_clients.py tests/test_live_litellm.py
+	$(BIN)/python tests/mock_proxy/fresh.py
+
+## The same requests to the newest release of LiteLLM, whatever has changed in it. It is installed
+## without hashes: run this where a program finds no secret.
+contract-newest: $(INSTALLED)-for-tests $(KEYS)/node_modules
+	rm -rf .venv-litellm-newest
+	$(PYTHON) -m venv .venv-litellm-newest
+	.venv-litellm-newest/bin/python -m pip install --quiet --disable-pip-version-check \
+	  'litellm[proxy]' prisma==0.15.0
+	.venv-litellm-newest/bin/python -m pip list | grep litellm
+	LITELLM_NEWEST_COMMAND="$(CURDIR)/$(LITELLM_NEWEST)" $(BIN)/python -m pytest $(PYTEST_ARGS) \
+	  tests/mock_proxy/test_against_litellm.py tests/mock_proxy/test_against_litellm_families.py \
+	  tests/mock_proxy/test_keys_against_litellm.py
 
 ## The pages that people work with, in a headless Chromium, Chrome or Edge, which has to be there.
 browser: browser-environment
@@ -53,12 +71,13 @@ links: .venv-links/installed
 	.venv-links/bin/python -m pip install --quiet --disable-pip-version-check 'pytest-check-links>=0.10,<1'
 	@touch $@
 
-contract-environment: $(INSTALLED)-for-clients $(LITELLM)-installed
+contract-environment: $(INSTALLED)-for-clients $(LITELLM)-installed $(LITELLM_NEWEST)-installed \
+  $(KEYS)/node_modules
 
 browser-environment: $(INSTALLED)-for-browser
 
 clean:
-	rm -rf .venv .venv-litellm .venv-links notebooks
+	rm -rf .venv .venv-litellm .venv-litellm-newest .venv-links notebooks $(KEYS)/node_modules
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -82,10 +101,24 @@ $(INSTALLED)-for-browser: $(INSTALLED)-for-tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,browser]'
 	@touch $@
 
-# LiteLLM needs other versions of what the lesson needs, so it has an environment of its own.
-# Without prisma it answers a missing key with a 500.
-$(LITELLM)-installed:
+# LiteLLM needs other versions of what the lesson needs, so it has environments of its own. Releases
+# of LiteLLM on the package index have been replaced by others that steal keys: each file is named by
+# its hash.
+$(LITELLM)-installed: .ci/litellm-1.106.2.txt
 	$(PYTHON) -m venv .venv-litellm
 	.venv-litellm/bin/python -m pip install --quiet --disable-pip-version-check \
-	  'litellm[proxy]==1.106.2' prisma==0.15.0
+	  --no-deps --require-hashes -r $<
 	@touch $@
+
+$(LITELLM_NEWEST)-installed: .ci/litellm-1.109.1.txt
+	$(PYTHON) -m venv .venv-litellm-newest
+	.venv-litellm-newest/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --no-deps --require-hashes -r $<
+	@touch $@
+
+# What LiteLLM's virtual keys need beside PostgreSQL. Scripts of these packages would download
+# programs that are not used.
+$(KEYS)/node_modules: $(KEYS)/package-lock.json
+	@if command -v npm > /dev/null; then \
+	  npm ci --prefix $(KEYS) --ignore-scripts --no-audit --no-fund --silent && touch $@; \
+	  else echo "Without npm, virtual keys are not compared with LiteLLM's."; fi

@@ -11,11 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lesson.options import (
-    add_page_arguments,
-    number_from,
-    root_of,
-)
+from lesson.options import add_page_arguments, lesson_of
 from lesson.practice import practice_environment
 from lesson.show import (
     Outcome,
@@ -34,7 +30,7 @@ from lesson_runner import LANGUAGES
 from lesson_runner.judge import report
 from lesson_runner.judge.rewrite import update_page
 from lesson_runner.page.episode import Episode
-from lesson_runner.page.lesson import Lesson, find_lesson
+from lesson_runner.page.lesson import Lesson
 from lesson_runner.page.places import LessonError
 from lesson_runner.run.happened import Limits
 from lesson_runner.verify import RESPONSES, Checked, Verification, not_executed, parts
@@ -43,7 +39,7 @@ EXAMPLE = "lesson check episodes/api-litellm.md --update"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_page_arguments(parser)
+    add_page_arguments(parser, Limits.seconds)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write one object per block")
     parser.add_argument(
         "--parse-only", action="store_true", help="account for every fence, run nothing"
@@ -60,13 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--watch", action="store_true", help="afterwards, check each page again when it is saved"
     )
-    parser.add_argument(
-        "--block-timeout",
-        type=number_from(1),
-        default=Limits.seconds,
-        metavar="SECONDS",
-        help="time limit of each block (default: %(default)s)",
-    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -75,8 +64,7 @@ def run(options: argparse.Namespace) -> int:
         raise LessonError(f"--parse-only runs nothing, {other} needs what happened: give one")
     if options.json:
         refuse_to_overwrite(options.json)
-    start = next((page for page in options.pages if page.exists()), Path.cwd())
-    lesson = find_lesson(root_of(options.root, start), options.pages)
+    lesson = lesson_of(options)
     console = console_of_the_call()
     outcome = Outcome(problems=list(lesson.problems))
     for problem in lesson.problems:
@@ -187,7 +175,7 @@ def watch(
             console.print(f"lesson: {error}", markup=False)
             continue
         if options.update:
-            seen |= when_saved(saved)  # what --update wrote is no news
+            seen |= when_saved(saved)  # files that --update wrote are no news
         if options.json:
             write_json(options.json, outcome)
         console.print("All well." if outcome.is_well else "Not well.", f"({time.strftime('%X')})")

@@ -13,8 +13,9 @@ from typing import Any, TextIO
 
 import requests
 
-from lesson.options import dollars, number_from
+from lesson.options import dollars
 from lesson.show import counted
+from lesson_runner.options import number_from
 from lesson_runner.page.places import LessonError
 
 EXAMPLE = "lesson keys --learners 30 --budget 0.50 --days 3 --out keys.csv"

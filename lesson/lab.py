@@ -46,7 +46,7 @@ def require_address(host: str, port: int | None) -> None:
     """LessonError where JupyterLab could not listen; it would only log so, and end."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number, way_out in (
-        (0, "--host 127.0.0.1 is for this computer alone, --host 0.0.0.0 for others, too"),
+        (0, "--host 127.0.0.1 is for this computer alone, --host 0.0.0.0 also for others"),
         (port or 0, "name another --port, or none to take a free one"),
     ):
         try:
@@ -62,7 +62,7 @@ def require_address(host: str, port: int | None) -> None:
 
 
 def set_environment(url: str, key: str, model: str, private: Path) -> None:
-    """For all that this process starts. `private` is a folder that nobody else can read."""
+    """For every process that this one starts. `private` is a folder that nobody else can read."""
     # The master key makes keys, and printing the environment in class would show it.
     os.environ.pop("LITELLM_MASTER_KEY", None)
     os.environ.update({"LITELLM_BASE_URL": url, "LITELLM_API_KEY": key, "LITELLM_MODEL": model})

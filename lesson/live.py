@@ -19,13 +19,7 @@ from rich.console import Console
 from lesson import doctor
 from lesson.bill import Call, Prices, prices_of_groups, prices_of_models
 from lesson.live_report import Live, say, tell_estimate, tell_plan, tell_report, write_json
-from lesson.options import (
-    LIVE_SECONDS,
-    add_live_arguments,
-    add_page_arguments,
-    number_from,
-    root_of,
-)
+from lesson.options import LIVE_SECONDS, add_live_arguments, add_page_arguments, lesson_of
 from lesson.practice import PRACTICE_MODEL
 from lesson.show import (
     Outcome,
@@ -40,7 +34,7 @@ from lesson.show import (
 )
 from lesson_runner import LANGUAGES
 from lesson_runner.page.episode import Block, Episode
-from lesson_runner.page.lesson import Lesson, find_lesson
+from lesson_runner.page.lesson import Lesson
 from lesson_runner.page.places import LessonError
 from lesson_runner.run.happened import Limits
 from lesson_runner.verify import Checked, Verification, not_executed, parts
@@ -59,16 +53,9 @@ Part = tuple[Episode, str]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_page_arguments(parser)
+    add_page_arguments(parser, LIVE_SECONDS)
     add_live_arguments(parser)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON, too")
-    parser.add_argument(
-        "--block-timeout",
-        type=number_from(1),
-        default=LIVE_SECONDS,
-        metavar="SECONDS",
-        help="time limit of each block (default: %(default)s)",
-    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the report as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -76,8 +63,7 @@ def run(options: argparse.Namespace) -> int:
 
     if options.json:
         refuse_to_overwrite(options.json)
-    start = next((page for page in options.pages if page.exists()), Path.cwd())
-    lesson = find_lesson(root_of(options.root, start), options.pages)
+    lesson = lesson_of(options)
     console = console_of_the_call()
     proxy = proxy_of(os.environ)
     models = dict(options.model)
@@ -97,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     with relaying(Relay(proxy.url, proxy.key, models, prices, options.max_cost)) as relay:
         verify(lesson, work, options, relay, outcome, console)
     live = Live(outcome, relay, options.learners)
-    tell_report(console, live, [episode for episode, _ in work])
+    tell_report(console, live)
     if options.json:
         write_json(options.json, live)
     return 0 if live.is_well else 1

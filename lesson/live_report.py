@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lesson.bill import Bill, Call, Prices, bill, grouped, of_one_learner
-from lesson.show import Outcome, counted
+from lesson.show import Outcome, closing, counted
 from lesson_runner.judge import report
 from lesson_runner.judge.verdict import Result
 from lesson_runner.page.episode import Episode
@@ -124,7 +124,7 @@ def amount(usd: float) -> str:
 # After
 
 
-def tell_report(console: Console, live: Live, episodes: Iterable[Episode]) -> None:
+def tell_report(console: Console, live: Live) -> None:
     tell_table(console, live)
     tell_reasons(console, live.outcome.results, "not run")
     if live.differing:
@@ -133,12 +133,7 @@ def tell_report(console: Console, live: Live, episodes: Iterable[Episode]) -> No
         say(console, difference_text(result))
     say(console)
     tell_numbers(console, live)
-    failed = sum(len(checked.failed) for checked in live.outcome.checked)
-    if live.is_well:
-        say(console, "All well.")
-    else:
-        problems = counted(len(live.outcome.problems), "problem")
-        say(console, f"{problems} in pages, {counted(failed, 'block')} failed.")
+    say(console, closing(live.outcome, live.is_well))
 
 
 def difference_text(result: Result) -> str:
@@ -187,7 +182,7 @@ def tell_numbers(console: Console, live: Live) -> None:
     say(console, spend + ".")
     if relay.waits:
         times = f"{counted(len(relay.waits), 'time')}, together {sum(relay.waits):.0f} s"
-        say(console, f"Waited {times}, because the proxy was busy (429). Learners meet this, too.")
+        say(console, f"Waited {times}, because the proxy was busy (429). Learners will meet this.")
     if relay.slowed >= 1:
         limit = f"{relay.requests_a_minute:,} requests a minute"
         say(console, f"The key allows {limit}: requests waited {relay.slowed:.0f} s for this.")

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def start_early(arguments: Sequence[str]) -> None:
-    """Start what takes longest to be ready, before the command itself is imported."""
+    """Start the slowest processes before the command itself is imported."""
     if arguments[:1] == ["check"] and not {"-h", "--help", "--parse-only"} & set(arguments):
         from lesson import practice
         from lesson_runner.run import fork_server

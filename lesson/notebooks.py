@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from lesson.editions import Edition, choose, files_of, name_of, write, zipped
-from lesson.options import languages, root_of
+from lesson.options import root_of
 from lesson.show import counted
 from lesson.solutions import outputs_for
 from lesson_runner.export.documents import FORMATS
+from lesson_runner.options import languages
 from lesson_runner.page.episode import Episode
 from lesson_runner.page.lesson import Lesson, find_lesson
 from lesson_runner.page.places import LessonError

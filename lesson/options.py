@@ -1,27 +1,22 @@
 """Options that several subcommands share."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lesson_runner import LANGUAGES
-from lesson_runner.page.episode import ALIASES
+from lesson_runner.options import languages, number_from
 from lesson_runner.page.places import LessonError, find_root
+
+if TYPE_CHECKING:
+    from lesson_runner.page.lesson import Lesson
 
 LIVE_SECONDS = 300
 """Time limit of a block on a real proxy, whose models take their time."""
 
 
-def languages(text: str) -> tuple[str, ...]:
-    """`python,R` → ("python", "r")."""
-    names = [ALIASES.get(name.strip().lower(), name.strip().lower()) for name in text.split(",")]
-    if unknown := [name for name in names if name not in LANGUAGES]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(LANGUAGES)}")
-    return tuple(names)
-
-
-def add_page_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which pages and languages a command runs."""
+def add_page_arguments(parser: argparse.ArgumentParser, seconds: int) -> None:
+    """Which pages and languages a command runs, with a limit of so many seconds for a block."""
     parser.add_argument(
         "pages", nargs="*", type=Path, metavar="PAGE", help="default: every page of the lesson"
     )
@@ -36,6 +31,21 @@ def add_page_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LANGUAGES",
         help="a kernel that is missing for one of these is a failure",
     )
+    parser.add_argument(
+        "--block-timeout",
+        type=number_from(1),
+        default=seconds,
+        metavar="SECONDS",
+        help="time limit of each block (default: %(default)s)",
+    )
+
+
+def lesson_of(options: argparse.Namespace) -> "Lesson":
+    """The lesson with the pages that a call names, or with all of its pages."""
+    from lesson_runner.page.lesson import find_lesson
+
+    start = next((page for page in options.pages if page.exists()), Path.cwd())
+    return find_lesson(root_of(options.root, start), options.pages)
 
 
 def root_of(given: Path | None, start: Path) -> Path:
@@ -49,18 +59,6 @@ def root_of(given: Path | None, start: Path) -> Path:
             "go into one, or give --root DIR"
         )
     return root
-
-
-def number_from(least: int, most: int = 10**9) -> Callable[[str], int]:
-    """The type of an option that is a number in a range."""
-
-    def number(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
-            limit = f"from {least} to {most}" if most < 10**9 else f"from {least}"
-            raise argparse.ArgumentTypeError(f"{text!r} is no number {limit}")
-        return int(text)
-
-    return number
 
 
 def dollars(text: str) -> float:

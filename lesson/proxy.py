@@ -2,13 +2,16 @@
 
 import argparse
 import contextlib
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from lesson.options import number_from
+from lesson_runner.options import number_from
 from lesson_runner.page.places import LessonError
 from mock_proxy import config
+from mock_proxy.litellm import version
+from mock_proxy.litellm.version import VERSIONS
 from mock_proxy.server.run import serve as run_server
 
 if TYPE_CHECKING:
@@ -26,9 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a file in LiteLLM's own format; the lesson's models if left out",
     )
     parser.add_argument(
+        "--litellm-version",
+        choices=list(VERSIONS),
+        metavar="VERSION",
+        help=f"answer as this version of LiteLLM: {' or '.join(VERSIONS)}; the configuration's "
+        "if left out, or the newest",
+    )
+    parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen on; 127.0.0.1 is for this machine alone, 0.0.0.0 for others, too",
+        help="address to listen on; 127.0.0.1 is for this machine alone, 0.0.0.0 also for others",
     )
     parser.add_argument(
         "--port", type=number_from(0, 65535), default=4000, help="4000 is LiteLLM's own"
@@ -95,8 +105,12 @@ def run(options: argparse.Namespace) -> int:
     refuse_what_does_not_go_together(options)
     try:
         loaded = config.load(options.config)
+        number = options.litellm_version or loaded.litellm_version
+        loaded = dataclasses.replace(loaded, litellm_version=version.of(number).number)
     except config.ConfigError as error:
         raise LessonError(str(error)) from error
+    except version.UnknownVersion as error:
+        raise LessonError(f"{options.config}: {error}") from error
     if options.upstream is None and options.replay is None:
         return serve(options, loaded)
     return serve_from_source(options, loaded)

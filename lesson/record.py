@@ -12,11 +12,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lesson.options import LIVE_SECONDS, add_page_arguments, number_from, root_of
+from lesson.options import LIVE_SECONDS, add_page_arguments, lesson_of
 from lesson.show import console_of_the_call, counted, tell_checked
 from lesson_runner import LANGUAGES
 from lesson_runner.page.episode import Episode
-from lesson_runner.page.lesson import Lesson, find_lesson
+from lesson_runner.page.lesson import Lesson
 from lesson_runner.page.places import LessonError
 from lesson_runner.run.happened import Limits
 from lesson_runner.verify import Verification, parts
@@ -31,7 +31,7 @@ EXAMPLE = "lesson record --upstream http://127.0.0.1:8091/v1"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_page_arguments(parser)
+    add_page_arguments(parser, LIVE_SECONDS)
     parser.add_argument(
         "--upstream",
         required=True,
@@ -64,13 +64,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what to say of the model in the first line of the recording, such as licence=…; may "
         "be given several times",
     )
-    parser.add_argument(
-        "--block-timeout",
-        type=number_from(1),
-        default=LIVE_SECONDS,
-        metavar="SECONDS",
-        help="time limit of each block (default: %(default)s)",
-    )
 
 
 def fact(text: str) -> tuple[str, str]:
@@ -81,8 +74,7 @@ def fact(text: str) -> tuple[str, str]:
 
 
 def run(options: argparse.Namespace) -> int:
-    start = next((page for page in options.pages if page.exists()), Path.cwd())
-    lesson = find_lesson(root_of(options.root, start), options.pages)
+    lesson = lesson_of(options)
     console = console_of_the_call()
     try:
         config = load(options.config, to_record=True)

@@ -207,7 +207,7 @@ class Relay:
 
     def _headers_back(self, response: httpx.Response, stand_in: str) -> list[tuple[bytes, bytes]]:
         drop = set(OF_A_CONNECTION)
-        if "content-encoding" in response.headers:  # even if nobody asked for it: httpx unpacks it
+        if "content-encoding" in response.headers:  # httpx unpacks it, even unasked
             drop.add("content-encoding")
         kept = []
         for name, value in response.headers.raw:
@@ -314,9 +314,9 @@ def retry_after(response: httpx.Response) -> float:
 
 
 def cost_of(response: httpx.Response) -> float | None:
-    """USD. LiteLLM names no cost for models without a known price, and none for streams."""
+    """USD. For models without a known price LiteLLM says 0.0, or nothing, as for streams."""
     try:
-        return float(response.headers["x-litellm-response-cost"])
+        return float(response.headers["x-litellm-response-cost"]) or None
     except (KeyError, ValueError):
         return None
 

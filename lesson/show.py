@@ -95,12 +95,15 @@ def summarize(console: Console, outcome: Outcome, episodes: Iterable[Episode]) -
     console.print(table)
     for reason, places in report.reasons_not_run(outcome.results):
         console.print(f"not run: {reason}\n    {report.short_places(places)}", markup=False)
+    console.print(closing(outcome, outcome.is_well))
+
+
+def closing(outcome: Outcome, is_well: bool) -> str:
+    if is_well:
+        return "All well."
     failed = sum(len(one.failed) for one in outcome.checked)
-    if outcome.is_well:
-        console.print("All well.")
-    else:
-        problems = counted(len(outcome.problems), "problem")
-        console.print(f"{problems} in pages, {counted(failed, 'block')} failed.")
+    problems = counted(len(outcome.problems), "problem")
+    return f"{problems} in pages, {counted(failed, 'block')} failed."
 
 
 def counted(number: int, thing: str) -> str:

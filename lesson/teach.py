@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lesson import doctor, lab, notebooks
-from lesson.options import languages, number_from, root_of
+from lesson.options import root_of
 from lesson.practice import PRACTICE_MODEL
+from lesson_runner.options import languages, number_from
 from lesson_runner.page.places import LessonError
 from lesson_runner.run.kernels import find_kernel
 from mock_proxy import addresses, is_loopback, running

@@ -6,5 +6,8 @@ Data flows one way: page → `Episode` → notebook → `Execution` → `Result`
 LANGUAGES = ("python", "r", "bash")
 """The languages that run, in the order of every report."""
 
+ALIASES = {"py": "python", "python3": "python", "sh": "bash", "shell": "bash"}
+"""Other names of theirs."""
+
 BLOCK_SECONDS = 60
 """How long a block may run unless the call says otherwise."""

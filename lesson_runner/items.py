@@ -11,7 +11,6 @@ from lesson_runner.judge.verdict import Result
 from lesson_runner.page.episode import Episode
 from lesson_runner.page.lesson import Lesson
 from lesson_runner.page.places import find_root
-from lesson_runner.session import NEXT_ITEM, required_languages
 from lesson_runner.verify import Verification, not_executed, parts
 
 
@@ -34,6 +33,7 @@ class PageItem(pytest.Function):
     root: Path
     episode: Episode
     part: str
+    lesson_next: pytest.Item | None
     # pytest's reports carry these two to the end of the session.
     lesson_annotations: list[tuple[str, int, str]]  # path, line, message
     lesson_counts: dict[str, int]
@@ -44,6 +44,7 @@ class PageItem(pytest.Function):
     ) -> "PageItem":
         item: PageItem = cls.from_parent(parent, name=part, callobj=check)
         item.root, item.episode, item.part = root, episode, part
+        item.lesson_next = None
         item.lesson_annotations = []
         _count(item, ())
         return item
@@ -82,7 +83,7 @@ def _check_part(
     if checked.missing:
         line = checked.results[0].block.line
         message = f"{item.episode.path}:{line}: not run: {checked.missing}"
-        if item.part in required_languages(item.config):
+        if item.part in item.config.getoption("--require-languages"):
             item.fail([message], [(item.episode.path, line, checked.missing)])
         pytest.skip(message)
     if checked.failed:
@@ -100,7 +101,7 @@ def _count(item: PageItem, results: Iterable[Result]) -> None:
 def _coming(item: PageItem) -> list[PageItem]:
     """The items that will run here after this one. A worker of pytest-xdist knows one of them."""
     if hasattr(item.config, "workerinput"):
-        coming = [item.config.stash.get(NEXT_ITEM, None)]
+        coming = [item.lesson_next]
     else:
         items = item.session.items
         coming = [*items[items.index(item) + 1 :]]

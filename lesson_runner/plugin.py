@@ -1,4 +1,4 @@
-"""pytest's view of a lesson: options, fixtures, which files are pages, what is said at the end.
+"""pytest's view of a lesson: options, fixtures, which files are pages, the closing summary.
 
 `pytest episodes/api-litellm.md` runs a page. Without a path pytest collects pages that lie in the
 content folders of a Workbench lesson; it leaves Markdown elsewhere alone.
@@ -11,7 +11,6 @@ a file's place is imported once there is a page.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 from collections.abc import Callable, Iterator
@@ -20,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lesson_runner import BLOCK_SECONDS, LANGUAGES
+from lesson_runner import BLOCK_SECONDS
+from lesson_runner.options import languages, number_from
 from lesson_runner.page.places import find_root, is_page
-from lesson_runner.session import NEXT_ITEM, required_languages
 
 if TYPE_CHECKING:
     from lesson_runner.items import PageFile
@@ -34,33 +33,22 @@ OWN_VARIABLES = ("LITELLM_BASE_URL", "LITELLM_API_KEY", "LITELLM_MODEL")
 # Options and fixtures
 
 
-def seconds(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 1")
-    return int(text)
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lesson", "code in the pages of a lesson")
     group.addoption(
         "--require-languages",
-        default="",
+        type=languages,
+        default=(),
         metavar="LANGUAGES",
         help="comma-separated languages whose kernel must be here, such as python,r,bash",
     )
     group.addoption(
         "--block-timeout",
-        type=seconds,
+        type=number_from(1),
         default=BLOCK_SECONDS,
         metavar="SECONDS",
         help="time limit of each block of a page (default: %(default)s)",
     )
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    if unknown := [name for name in required_languages(config) if name not in LANGUAGES]:
-        known = ", ".join(LANGUAGES)
-        raise pytest.UsageError(f"--require-languages: no {', '.join(unknown)} here, only {known}")
 
 
 @pytest.fixture(scope="session")
@@ -128,10 +116,11 @@ def _path_of(argument: str) -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    item.config.stash[NEXT_ITEM] = nextitem
+    if hasattr(item, "lesson_next"):
+        item.lesson_next = nextitem
 
 
-# What is said at the end. Reports travel from the workers of pytest-xdist with these attributes.
+# The closing summary. Reports of pytest-xdist's workers arrive with these attributes.
 
 
 @pytest.hookimpl(wrapper=True)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from lesson_runner import LANGUAGES
 from lesson_runner.judge.answers import check_response
-from lesson_runner.judge.verdict import Result, results_of_run
+from lesson_runner.judge.verdict import Result, none_reached, results_of_run
 from lesson_runner.page.episode import Block, Episode
 from lesson_runner.run.fork_server import ForkServer, take
 from lesson_runner.run.happened import Limits
@@ -30,7 +30,7 @@ RESPONSES = "responses"
 """Stands where a language stands, for the `json` answers of a page."""
 
 LONGEST_STOP = 30.0
-"""Seconds that kernels get to end; what is left then ends with the fork server."""
+"""Seconds in which kernels have to end; those that do not are ended with the fork server."""
 
 EnvironmentFor = Callable[[str, str], Mapping[str, str]]
 """Path of a page and language → the variables of its kernel, such as `LITELLM_BASE_URL`."""
@@ -202,6 +202,4 @@ def _broken(episode: Episode, part: str, error: Exception) -> Checked:
     blocks = episode.responses if part == RESPONSES else episode.to_run(part)
     reason = f"the runner failed on this page: {type(error).__name__}: {error}"
     detail = "".join(traceback.format_exception(error))
-    first, *rest = blocks
-    not_reached = (Result(block, "not run", "not reached: the runner failed") for block in rest)
-    return Checked(episode, part, (Result(first, "failed", reason, 0, detail), *not_reached))
+    return Checked(episode, part, none_reached(blocks, reason, detail))

@@ -1,4 +1,4 @@
-"""A practice proxy that answers on the wire as LiteLLM 1.106.2 does, by small readable rules.
+"""A practice proxy that answers on the wire as LiteLLM does, by small readable rules.
 
 What other packages use stands here. It is imported when it is asked for: that takes its time.
 """
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .config import load, practice
-    from .server.run import RunningProxy, addresses, is_loopback, key_store, running
+    from .server.listener import addresses, is_loopback
+    from .server.run import RunningProxy, key_store, running
 
 __all__ = ["RunningProxy", "addresses", "is_loopback", "key_store", "load", "practice", "running"]
 

@@ -20,6 +20,9 @@ PRACTICE_CONFIG = Path(__file__).with_name("practice.yaml")
 PRACTICE_KEY = "sk-practice-key"
 """The master key on this machine, unless the file or LITELLM_MASTER_KEY names one."""
 
+HARMS = ("hate", "self_harm", "sexual", "violence")
+"""What Azure OpenAI's content filter looks for, by its own names."""
+
 ENVIRONMENT_PREFIX = "os.environ/"
 
 
@@ -62,6 +65,11 @@ class Model:
         return self.info.get("hidden") is True
 
     @property
+    def stays_here(self) -> bool:
+        """Whether this proxy answers for it where another server answers for other models."""
+        return self.is_hidden or self.is_canned or self.info.get("upstream") is False
+
+    @property
     def recording(self) -> Path | None:
         """A file with answers of this model, where ``model_info`` names one."""
         return Path(self.info["recording"]) if "recording" in self.info else None
@@ -91,6 +99,8 @@ class ProxyConfig:
     master_key_from: str = "the configuration"
     """Where the master key stands, in words: who starts the proxy is told this, not the key."""
     path: Path | None = None
+    litellm_version: str | None = None
+    """Which LiteLLM to answer as, such as ``1.106.2``; the newest that the mock knows if None."""
 
     def names(self) -> list[str]:
         """Model names in the file's order, each once; patterns such as ``openai/*`` and hidden
@@ -103,7 +113,8 @@ class ProxyConfig:
         """The model that answers a request for ``name``.
 
         First by its own name, then by the provider's (LiteLLM 1.106.2 answers a request
-        for ``openai/gpt-4`` too), then by a pattern.
+        for ``openai/gpt-4`` too), then by a pattern. A pattern fits no control characters: the
+        name becomes a header of the answer.
         """
         for model in self.models:
             if model.name == name:
@@ -111,6 +122,8 @@ class ProxyConfig:
         for model in self.models:
             if model.target == name:
                 return model
+        if not name.isprintable():
+            return None
         for model in self.models:
             if "*" in model.name and fnmatchcase(name, model.name):
                 return model
@@ -149,6 +162,14 @@ def load(
             "Write 'general_settings:' and indent 'master_key: …' below it.",
         )
     key, key_from = _master_key(path, lines, general, environment)
+    number = general.get("litellm_version")
+    if number is not None and not isinstance(number, str):
+        raise ConfigError(
+            path,
+            lines.get(("general_settings", "litellm_version")),
+            "'litellm_version' is not a text.",
+            'Write it in quotes: litellm_version: "1.109.1".',
+        )
     models = tuple(_model(path, lines, i, entry, environment) for i, entry in enumerate(entries))
     for index, model in enumerate(models):
         if model.recording and not to_record and not model.recording.is_file():
@@ -163,6 +184,7 @@ def load(
         master_key=key,
         master_key_from=key_from,
         path=path,
+        litellm_version=number,
     )
 
 
@@ -197,9 +219,27 @@ def _model(
             f"'model_info' of the model '{name}' is not a mapping.",
             "Write 'model_info: {mode: chat}', or leave it out.",
         )
+    if not _is_filter(info.get("filter", {})):
+        raise ConfigError(
+            path,
+            lines.get((*at, "model_info", "filter")),
+            f"the 'filter' of the model '{name}' names no words for what it refuses or cuts.",
+            "Write 'filter: {refuse: {self_harm: [suicid]}}', or 'cut', and one of "
+            f"{', '.join(HARMS)}.",
+        )
     if "recording" in info:
         info = {**info, "recording": str(path.parent / str(info["recording"]))}
     return Model(name, _resolve(params, environment), _resolve(info, environment))
+
+
+def _is_filter(given: Any) -> bool:
+    """Whether it is ``{refuse: {self_harm: [word, …]}, cut: {…}}``, or a part of that."""
+    return isinstance(given, dict) and all(
+        what in ("refuse", "cut")
+        and isinstance(harms, dict)
+        and all(harm in HARMS and isinstance(words, list) for harm, words in harms.items())
+        for what, harms in given.items()
+    )
 
 
 def _master_key(

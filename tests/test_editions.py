@@ -234,7 +234,7 @@ def test_learners_notebooks_begin_with_objectives_end_with_keypoints_and_show_no
 def rscript(pytestconfig: pytest.Config) -> str:
     """Skips without R, unless R is required."""
     command = shutil.which("Rscript")
-    if command is None and "r" not in pytestconfig.getoption("--require-languages").split(","):
+    if command is None and "r" not in pytestconfig.getoption("--require-languages"):
         pytest.skip("no R on this machine")
     assert command is not None
     return command

@@ -144,7 +144,7 @@ def test_the_lesson_runs_on_another_proxy_with_a_learners_key(
     assert found["models"] == ["their-chat for gpt-4o-mini"]
     assert found["requests"] > 50
     assert found["usd_told"] == pytest.approx(spend_of(theirs, key))
-    assert found["litellm_version"] == "1.106.2"
+    assert found["litellm_version"] == "1.109.1"
     assert found["usd_for_learners"] == pytest.approx(30 * found["usd_told"], rel=0.1)
     assert "A class of 30" in said
     assert "Differences worth a look" in said

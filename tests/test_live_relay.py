@@ -208,14 +208,16 @@ def answer(cost: str | None, prompt: int = 10, completion: int = 1) -> tuple[int
 
 
 def test_requests_tokens_and_costs_are_counted(relay: Relay) -> None:
-    Provider.next_answers += [answer("0.5"), answer(None)]
+    Provider.next_answers += [answer("0.5"), answer(None), answer("0.0")]
     ask(relay, relay.new_key("page.md", "python"))
-    ask(relay, relay.new_key("page.md", "r"))
+    for _ in range(2):
+        ask(relay, relay.new_key("page.md", "r"))
     assert [(c.part, c.prompt_tokens, c.cost) for c in relay.calls] == [
         ("python", 10, 0.5),
         ("r", 10, None),
+        ("r", 10, None),  # 0.0: the price is not known
     ]
-    assert relay.spent == pytest.approx(0.5 + 10 * 0.001 + 1 * 0.01)
+    assert relay.spent == pytest.approx(0.5 + 2 * (10 * 0.001 + 1 * 0.01))
 
 
 def test_it_stops_at_a_sum(relay: Relay) -> None:

@@ -103,7 +103,7 @@ def test_a_block_that_fails_is_reported_and_the_rest_is_kept(
     ("more", "message"),
     [
         (["--model", "gpt-9"], "--model gpt-9: proxy.yaml names no recording for it"),
-        (["--upstream", "ftp://x"], "'ftp://x' is no address of a server"),
+        (["--upstream", "ftp://x"], "'ftp://x' is not the address of a server"),
         (["--config", "/dev/null"], "/dev/null:1: this is not a mapping"),
     ],
 )

@@ -23,6 +23,7 @@ from markdown_it.token import Token
 from mdit_py_plugins.front_matter import front_matter_plugin
 
 from lesson_runner.page.markdown import DivClose, DivOpen, Heading, front_matter, read_elements
+from mock_proxy.litellm.version import VERSIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTENT = ("episodes", "learners", "instructors", "profiles")
@@ -633,3 +634,30 @@ def test_unfinished_marks_are_found() -> None:
 @pytest.mark.parametrize("file", [*map(str, MARKDOWN_FILES), "config.yaml", "CITATION.cff"])
 def test_nothing_is_marked_as_unfinished(file: str) -> None:
     assert UNFINISHED.findall(read(file)) == []
+
+
+# --- what continuous integration installs --------------------------------------------------------
+
+HASHED = re.compile(r"[\w.-]+==[^\s;\\]+( ; [^\\]+)?( \\\n +--hash=sha256:[0-9a-f]{64})+")
+
+
+def unhashed(requirements: str) -> list[str]:
+    """What a requirements file would install without a hash, or from an address of its own."""
+    lines = [line for line in requirements.splitlines() if not line.startswith("#")]
+    return [r for r in re.split(r"\n(?! )", "\n".join(lines)) if not HASHED.fullmatch(r)]
+
+
+def test_requirement_without_a_hash_is_found():
+    good = f"a-b==1.0 ; python_version < '3.11' \\\n    --hash=sha256:{'0' * 64}"
+    assert unhashed(f"# why\n{good}\nb>=2\nc==1\n--index-url x\n{good}") == [
+        "b>=2",
+        "c==1",
+        "--index-url x",
+    ]
+
+
+@pytest.mark.parametrize("version", list(VERSIONS))
+def test_litellm_is_installed_by_hash(version):
+    requirements = (ROOT / ".ci" / f"litellm-{version}.txt").read_text(encoding="utf-8")
+    assert unhashed(requirements) == []
+    assert f"\nlitellm=={version} " in requirements

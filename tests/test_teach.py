@@ -496,7 +496,7 @@ def test_a_host_that_is_not_this_computer_is_told(
 
     said = capsys.readouterr().err
     assert "cannot listen on 192.0.2.1 (" in said
-    assert "--host 0.0.0.0 for others" in said
+    assert "--host 0.0.0.0 also for others" in said
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ LINK_TO_PAGE = re.compile(
 )
 
 PAGES_AS_HTML = ("Rmd", "qmd")
-"""Beside documents that become HTML, the setup page and the glossary are HTML, too."""
+"""Formats that become HTML. The setup page and the glossary beside them are HTML as well."""
 
 
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
@@ -65,8 +65,8 @@ def relinked(line: str, page: str, suffix: str, names: Names = NO_NAMES) -> str:
 
 
 def _in_brackets(image: re.Match[str]) -> str:
-    """Notebooks have the text for people who do not see an image in its brackets. The Workbench
-    prints what stands there below the image, so pages have it in an attribute."""
+    """Notebooks keep the alt text of an image in its brackets. The Workbench prints that text below
+    the image, so pages keep it in an attribute."""
     alt = re.sub(r"([\\\[\]])", r"\\\1", image["alt"])
     return f"![{alt}]({image['source']})"
 

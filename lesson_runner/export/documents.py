@@ -1,6 +1,6 @@
 """Episode, language → R Markdown, Quarto or a script, through jupytext. Pure.
 
-What a notebook leaves out is left out here, too. Scripts and documents run from top to bottom:
+Documents leave out what notebooks leave out. Scripts and documents run from top to bottom:
 starter code with blanks, which no language can run, is switched off.
 """
 
@@ -116,8 +116,7 @@ def _relinked(line: str, page: str, name: str, names: Names) -> str:
 
 
 def _image_for_quarto(image: re.Match[str]) -> str:
-    """Quarto prints what stands in the brackets below the image: it has a place for what one
-    should see in it."""
+    """Quarto prints the text in brackets below the image, and has an attribute for the alt text."""
     alt = re.sub(r"\\([\[\]\\])", r"\1", image["alt"])
     alt = alt.replace("\\", "\\\\").replace('"', '\\"')
     return f'![]({image["source"]}){{fig-alt="{alt}"}}'
@@ -136,7 +135,7 @@ def _header(episode: Episode, language: str, name: str) -> str:
 
 
 def _notes(episode: Episode, language: str, name: str) -> Iterator[Text]:
-    """What a reader has to know of this format."""
+    """Notes for readers about this format."""
     if name in WHERE_TO_RUN:
         yield Text(f"> {WHERE_TO_RUN[name]}")
     elif any(b.role == "exercise" and b.language == language for b in episode.blocks):
@@ -193,7 +192,7 @@ def _switched_off(cells: Iterable[Text | Block]) -> Iterator[Text | Block]:
 
 
 def _stops_a_script(block: Block) -> bool:
-    return block.role == "exercise" or block.shows("error") is not None
+    return block.role == "exercise" or block.must_raise
 
 
 def _chunk(block: Block, name: str) -> NotebookNode:
@@ -201,7 +200,7 @@ def _chunk(block: Block, name: str) -> NotebookNode:
     options: dict[str, object] = {}
     if block.role == "exercise":
         options = {"eval": False}
-    elif block.shows("error"):
+    elif block.must_raise:
         options = {"error": True}
     if name == "qmd":
         lines = [f"#| {option}: {str(value).lower()}" for option, value in options.items()]

@@ -68,11 +68,11 @@ def _cell(item: Text | Block, for_instructors: bool) -> Cell:
 
 
 def _metadata(block: Block, for_instructors: bool) -> str:
-    """jupytext reads what stands behind the language of a fence as metadata of the cell."""
+    """The metadata of the cell, as jupytext reads it after the language of a fence."""
     # Jupyter goes on after a cell with the tag `raises-exception`: "Run all cells" reaches the end.
     # IRkernel stops there all the same (its issue 467).
     tags = ["exercise"] if block.role == "exercise" else []
-    tags += ["raises-exception"] if block.role == "exercise" or block.shows("error") else []
+    tags += ["raises-exception"] if block.role == "exercise" or block.must_raise else []
     folds = _folds(block.div)
     tags += folds
     found = f" tags={json.dumps(tags)}" if tags else ""

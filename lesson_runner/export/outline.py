@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from lesson_runner import ALIASES
 from lesson_runner.page.divs import TABS
 from lesson_runner.page.episode import (
-    ALIASES,
     DIRECTIVES,
     Block,
     Episode,
@@ -81,7 +81,7 @@ def text_outline(
 
 
 def cells_of(episode: Episode, language: str) -> Iterator[Block]:
-    """The blocks that become code cells. What does not run on the page stays text: "Run all
+    """The blocks that become code cells. One that the page does not run stays text: "Run all
     cells" must not install software."""
     for block in episode.blocks:
         if block.language == language and block.role in ("run", "exercise"):

@@ -23,7 +23,7 @@ def with_outputs(notebook: NotebookNode, executions: Iterable[Execution]) -> Not
 
 
 def _settled(outputs: Iterable[Mapping[str, Any]], number: int) -> Iterator[NotebookNode]:
-    """Outputs without what depends on when the kernel happened to send them."""
+    """Outputs with each stream in one piece: how it was split is a matter of timing."""
     last: NotebookNode | None = None
     for output in outputs:
         if output["output_type"] == "stream":
@@ -44,5 +44,5 @@ def _settled(outputs: Iterable[Mapping[str, Any]], number: int) -> Iterator[Note
 
 
 def _as_seen(stream: NotebookNode) -> NotebookNode:
-    """A progress bar writes itself over and over: what stays is its last state."""
+    """Only the final state of a progress bar."""
     return NotebookNode(stream | {"text": plain(stream["text"])})

@@ -46,7 +46,7 @@ def is_error(answer: Any) -> bool:
 
 
 def ask(block: Block, environment: Mapping[str, str], seconds: float) -> Any:
-    """The JSON of the answer, whatever its status: pages show refusals too."""
+    """The JSON of the answer, also of a refusal: pages show those as well."""
     assert block.request is not None
     url = environment["LITELLM_BASE_URL"].rstrip("/") + block.request.path
     headers = {"Content-Type": "application/json"}

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lesson_runner.judge.verdict import Result
-from lesson_runner.page.episode import Problem
+from lesson_runner.page.episode import Block, Problem
 from lesson_runner.page.markdown import split_lines
 
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -77,17 +77,8 @@ def block_record(result: Result) -> dict[str, Any]:
 
 def problem_record(problem: Problem) -> dict[str, Any]:
     """A fence or directive that has no meaning, in the same form as a block."""
-    return {
-        "path": problem.path,
-        "line": problem.line,
-        "language": "",
-        "outcome": "failed",
-        "reason": problem.message,
-        "failed_line": problem.line,
-        "detail": "",
-        "checked": [],
-        "seconds": 0.0,
-    }
+    fence = Block(problem.path, problem.line, "", "", "data")
+    return block_record(Result(fence, "failed", problem.message))
 
 
 def numbers(results: Iterable[Result]) -> tuple[int, int, int, int]:

@@ -23,7 +23,7 @@ LINES_WITH_ENDS = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 
 @dataclass(frozen=True)
 class Update:
-    """What was written for one page, and the verdicts on the page as it is now."""
+    """How much was written into a page, and the verdicts on the page as it is now."""
 
     fences: int
     figures: int
@@ -36,7 +36,7 @@ def update_page(lesson: Lesson, page: Path, episode: Episode, results: Iterable[
     Raises `LessonError`, and writes nothing, where the page changed since it was read.
     """
     results = tuple(results)
-    # What ran after a failure is no reliable witness of what the page should show.
+    # After a failure, nothing tells reliably what the page should show.
     happened = [r.execution for r in results if r.execution is not None and not r.follows]
     # A fence with a problem may hold more than what the page shows, such as the block after it.
     faulty = [problem.line for problem in episode.problems]
@@ -62,9 +62,11 @@ def new_texts(executions: Iterable[Execution]) -> list[tuple[Fence, str]]:
     for execution in executions:
         if execution.ended or binary_character(plain(execution.printed)):
             continue
-        if execution.failure and not execution.block.shows("error"):
+        if execution.failure and not execution.block.must_raise:
             continue
         for shown in execution.block.shown:
+            if shown.kind == "output" and not normal(execution.output):
+                continue  # the page's own text, which would be lost
             text = _new_text(shown, execution)
             if text != shown.text:
                 edits.append((shown.fence, text))
@@ -126,7 +128,7 @@ def _write(page: Path, episode: Episode, text: str) -> None:
 
 
 def _drawn(execution: Execution) -> list[tuple[Figure, bytes]]:
-    """The images of the page with what the block drew; none where it is open which is which."""
+    """Each image of the page with its plot; empty where it is unclear which belongs to which."""
     figures, images = execution.block.figures, execution.images
     if len(images) < len(figures):
         figures = tuple(figure for figure in figures if figure.expected)

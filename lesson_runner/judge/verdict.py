@@ -38,7 +38,7 @@ class Result:
     seconds: float = 0.0
     execution: Execution | None = None
     difference: str = ""
-    """What differs from the page where that is no failure: answers of a model vary."""
+    """A difference from the page that is no failure, because answers of a model vary."""
     follows: str = ""
     """Where an earlier block of the page failed, of which this result may be a consequence."""
 
@@ -62,10 +62,7 @@ def results_of_run(
     """A result for each block of the language, those that were not reached included."""
     blocks = episode.to_run(language)
     if run.start_problem:
-        first, *rest = blocks
-        reason = f"not reached: {first.path}:{first.line} failed"
-        failed = Result(first, "failed", run.start_problem)
-        return (failed, *(Result(block, "not run", reason) for block in rest))
+        return none_reached(blocks, run.start_problem)
     results: list[Result] = []
     culprit = ""
     for position, block in enumerate(blocks):
@@ -78,6 +75,14 @@ def results_of_run(
         if not culprit and stops(execution, answers_vary=answers_vary):
             culprit = result.place
     return tuple(results)
+
+
+def none_reached(blocks: tuple[Block, ...], why: str, detail: str = "") -> tuple[Result, ...]:
+    """A failure of the first block, which kept all of them from running."""
+    first, *rest = blocks
+    reason = f"not reached: {first.path}:{first.line} failed"
+    failed = Result(first, "failed", why, detail=detail)
+    return (failed, *(Result(block, "not run", reason) for block in rest))
 
 
 def following(result: Result, culprit: str) -> Result:
@@ -135,9 +140,9 @@ def _may_vary(check: Callable[[Execution], "Failed"], execution: Execution) -> b
 def _expected(execution: Execution, answers_vary: bool) -> bool:
     """Whether the page shows the error that a block raised."""
     shown, failure = execution.block.shows("error"), execution.failure
-    if shown is None or failure is None:
+    if failure is None or not execution.block.must_raise:
         return False
-    if same_error(execution):
+    if shown is None or same_error(execution):
         return True
     if not answers_vary:
         return False
@@ -146,7 +151,7 @@ def _expected(execution: Execution, answers_vary: bool) -> bool:
 
 
 LAST_LINES = 8
-"""How much of what a program said stands below its failure."""
+"""Lines of a program's output that are shown below its failure."""
 
 Failed = tuple[str, int, str] | None  # reason, line, detail
 
@@ -161,9 +166,13 @@ def _ended(execution: Execution) -> Failed:
 def _raised(execution: Execution) -> Failed:
     shown, failure = execution.block.shows("error"), execution.failure
     if failure is None:
-        if shown is None:
+        if not execution.block.must_raise:
             return None
+        if shown is None:
+            return "the chunk option error=TRUE wants an error, but the block raised none", 0, ""
         return "the page shows an error, but the block raised none", shown.line, ""
+    if shown is None and execution.block.must_raise:
+        return None
     text = failure.text.strip()
     if shown is None:
         first, _, rest = text.partition("\n")
@@ -171,7 +180,7 @@ def _raised(execution: Execution) -> Failed:
             first = "the block asks for input, and nobody is there to answer"
         if failure.name == "SystemExit":
             rest = "lesson code must not end the session"
-        if failure.name == "CalledProcessError":  # why is what the program said
+        if failure.name == "CalledProcessError":  # the program said why
             rest = "\n".join([rest, *plain(execution.printed).splitlines()[-LAST_LINES:]]).strip()
         if execution.block.language == "bash":
             first, rest = failure.summary, text if text != failure.summary else ""
@@ -196,7 +205,7 @@ FRAME = re.compile(r"\s|$|-{3,}|\.\.\.$|(File|Cell|Input) |\S+ in ")
 
 
 def same_error(execution: Execution) -> bool:
-    """Whether all that the page shows of an error is the end of what was raised."""
+    """Whether the error that was raised ends as the page shows it."""
     shown, raised = _shown_and_raised(execution)
     # Whole lines: the first that the page shows begins one of the error's.
     return bool(shown.strip()) and matches(f"...\n{shown}", f"\n{raised}")

@@ -1,6 +1,6 @@
 """A page of a lesson (Markdown text) → `Episode`: its blocks, and what the page says of each.
 
-`CONTRIBUTING.md` describes what a page can say. Whatever this module does not know becomes a
+`CONTRIBUTING.md` describes what a page can say. Anything that this module does not know becomes a
 `Problem` with its line, never a block that is silently left out.
 """
 
@@ -16,7 +16,7 @@ from pygments.lexer import Lexer
 from pygments.lexers import find_lexer_class_by_name
 from pygments.util import ClassNotFound
 
-from lesson_runner import LANGUAGES
+from lesson_runner import ALIASES, LANGUAGES
 from lesson_runner.page import exact_json
 from lesson_runner.page import markdown as fences
 from lesson_runner.page.divs import Div, divs_around, page_as_div
@@ -24,8 +24,6 @@ from lesson_runner.page.markdown import Comment, Element, Fence, Image, Text
 from lesson_runner.page.starter_code import starter_code_problem
 
 Role = Literal["run", "exercise", "not run", "data", "response"]
-
-ALIASES = {"py": "python", "python3": "python", "sh": "bash", "shell": "bash"}
 
 DATA_LANGUAGES = {
     "asis",
@@ -63,7 +61,10 @@ OTHER_NAMES = {
 """Dialects and transcripts of the languages that run: shown as data, they would rot unseen."""
 
 EVAL_OFF = re.compile(r"\beval\s*[=:]\s*(F|FALSE|false)\b")
-"""Switches a knitr chunk off: in its header, or below that in lines that begin with `#|`."""
+"""The option that switches a knitr chunk off."""
+
+ERROR_ON = re.compile(r"\berror\s*[=:]\s*(T|TRUE|true)\b")
+"""The option of a knitr chunk that raises an error: the site shows it, the page need not."""
 
 DIRECTIVES = ("not run", "response", "practice proxy only")
 
@@ -135,6 +136,7 @@ class Block:
     tab: str | None = None
     reason: str = ""
     practice_only: str = ""
+    error_on: bool = False
     shown: tuple[Shown, ...] = ()
     figures: tuple[Figure, ...] = ()
     request: Request | None = None
@@ -142,6 +144,10 @@ class Block:
 
     def shows(self, kind: str) -> Shown | None:
         return next((shown for shown in self.shown if shown.kind == kind), None)
+
+    @property
+    def must_raise(self) -> bool:
+        return self.error_on or self.shows("error") is not None
 
 
 @dataclass(frozen=True)
@@ -186,8 +192,7 @@ def read_episode(path: str, text: str) -> Episode:
         reader.read(element)
     reader.finish()
     for line, message in fences.stray_fences(text, elements):
-        if line not in {problem.line for problem in reader.problems}:
-            reader.problem(line, message)
+        reader.problem(line, message)
     title = _title(path, text, reader)
     if not elements and not reader.problems:
         reader.problem(1, "this page has no content: write some, or delete the file")
@@ -226,14 +231,13 @@ class _Info:
 
     language: str
     exercise: bool
-    off: str  # the chunk option that switches a knitr chunk off, "" where there is none
+    options: str  # those of a knitr chunk, if it is one
     strange: str  # a word that looks like a misspelt `.exercise`
 
 
 def read_info(info: str) -> _Info:
     braces = re.fullmatch(r"\{(.*)\}", info)
     inner = braces[1] if braces else info.replace("{", " ").replace("}", " ")
-    off = EVAL_OFF.search(inner)
     unquoted = re.sub(r"""=\s*("[^"]*"|'[^']*')""", "=quoted", inner)
     words = [word for word in re.split(r"[\s,]+", unquoted.lower()) if word]
     if braces and words and words[0][0] == "#":
@@ -246,7 +250,7 @@ def read_info(info: str) -> _Info:
     return _Info(
         language=ALIASES.get(name, name),
         exercise=".exercise" in rest,
-        off=off[0] if off else "",
+        options=inner,
         strange=strange[0] if strange else "",
     )
 
@@ -255,15 +259,16 @@ def _like_exercise(word: str) -> bool:
     return bool(difflib.get_close_matches(word.lstrip("."), ["exercise"], 1, 0.8))
 
 
-def _option_line_off(fence: Fence) -> str:
-    """`eval: false` in the `#|` lines that begin a knitr chunk."""
-    options = re.match(r"(\s*#\|.*\n)*", fence.text)
-    off = EVAL_OFF.search(options[0]) if options and fence.info.startswith("{") else None
-    return off[0] if off else ""
+def _chunk_option(option: re.Pattern[str], info: _Info, fence: Fence) -> str:
+    """The option as the header of a knitr chunk, or a `#|` line below it, has it; else empty."""
+    lines = re.match(r"(\s*#\|.*\n)*", fence.text if fence.info.startswith("{") else "")
+    assert lines is not None  # it may be empty
+    found = option.search(info.options) or option.search(lines[0])
+    return found[0] if found else ""
 
 
 def directive_name(comment: Comment) -> str:
-    """What stands before the colon, as `DIRECTIVES` spells it. Most comments are no directive."""
+    """The part before the colon, spelled as in `DIRECTIVES`. Most comments are no directive."""
     return re.sub(r"[\s_-]+", " ", comment.text.partition(":")[0].strip().lower())
 
 
@@ -300,7 +305,7 @@ class _Reader:
         self.blocks: list[Block] = []
         self.problems: list[Problem] = []
         self.line = 0  # of the element that is read
-        self.directives: list[tuple[int, str, str]] = []  # line, name, what it says
+        self.directives: list[tuple[int, str, str]] = []  # line, name, text
         self.places: list[tuple[int, ...]] = []  # of each block: lines that open its containers
         self.adjacent = False  # only shown fences and images stand between the last block and here
         self.fence_above = 0  # the line of the last fence
@@ -324,8 +329,7 @@ class _Reader:
                 self.read_image(element)
                 return  # another one may follow
             case Text():
-                self.refuse_swallowed_fence(element)
-                if element.kind == "indented" and element.content.strip():
+                if element.indented and element.content.strip():
                     block = Block(self.path, element.line, "text", element.content, "data")
                     self.add(None, block)
         self.adjacent = False
@@ -380,7 +384,7 @@ class _Reader:
         directives = self.take_directives()
         if not fence.closed:
             message = f"this fence is never closed: end it with {fence.marker}"
-            if self.fence_above and not fence.info:  # what was meant to close may have opened
+            if self.fence_above and not fence.info:  # it may have been meant to close one
                 message += f", unless the fence at line {self.fence_above} ends too early"
             self.problem(fence.line, message)
         self.fence_above = fence.line
@@ -409,13 +413,17 @@ class _Reader:
 
     def read_code(self, fence: Fence, info: _Info, directives: dict[str, str]) -> None:
         block = Block(self.path, fence.line, info.language, fence.text, "run")
-        block = replace(block, practice_only=directives.get("practice proxy only", ""))
+        block = replace(
+            block,
+            practice_only=directives.get("practice proxy only", ""),
+            error_on=bool(_chunk_option(ERROR_ON, info, fence)),
+        )
         if info.strange:
             form = f"{{.{info.language} .exercise}}"
             self.problem(fence.line, f"unknown class `{info.strange}`: starter code is `{form}`")
         if "not run" in directives:
             block = replace(block, role="not run", reason=directives["not run"])
-        elif off := info.off or _option_line_off(fence):
+        elif off := _chunk_option(EVAL_OFF, info, fence):
             block = replace(block, role="not run", reason=f"chunk option {off}")
         elif info.exercise:
             block = replace(block, role="exercise", reason="starter code")
@@ -454,7 +462,7 @@ class _Reader:
 
     def read_shown(self, fence: Fence, kind: Literal["output", "error"]) -> None:
         """Attach an `output` or `error` fence to the block before it."""
-        if self.unknown_above:  # what it belongs to has been refused already
+        if self.unknown_above:  # its block has been refused already
             return
         block = self.last_code_block()
         if block is None:
@@ -508,17 +516,6 @@ class _Reader:
             hint = f"use `{same}` to run it, or `text` to show it as it is"
         self.problem(fence.line, f"unknown fence language `{language}`: {hint}")
         self.unknown_above = True
-
-    def refuse_swallowed_fence(self, text: Text) -> None:
-        """Code that another Markdown reader would run must not be text to this one."""
-        if text.kind != "html":
-            return
-        for offset, line in enumerate(text.content.split("\n")):
-            match = re.match(r"\s*(?:```+|~~~+)\s*(\S.*)$", line)
-            if match and read_info(match[1]).language in LANGUAGES:
-                message = "this fence stands inside raw HTML: leave a blank line before it"
-                self.problem(text.line + offset, message)
-                return
 
     def place(self) -> tuple[int, ...]:
         """The lines that open the divs and tabs around here, from the outside in."""

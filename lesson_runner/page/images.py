@@ -10,7 +10,7 @@ END_OF_HEADER = len(SIGNATURE) + 25
 SOFTWARE = b"Software\0"
 RUNNER = b"lesson_runner"
 DRAWING = (b"Matplotlib", RUNNER)
-"""What names itself in a plot. R's devices do not: `--update` signs what they draw."""
+"""Programs that name themselves in a plot. R's devices do not, so `--update` signs their plots."""
 
 
 def may_be_drawn(file: Path) -> bool:

@@ -8,7 +8,6 @@ to CommonMark and are read from their lines.
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -81,7 +80,7 @@ class Text:
 
     line: int
     content: str
-    kind: Literal["paragraph", "html", "indented"] = "paragraph"
+    indented: bool = False
 
 
 Element = Fence | Comment | Heading | Image | DivOpen | DivClose | Text
@@ -106,7 +105,7 @@ def read_elements(text: str) -> list[Element]:
         elif token.type == "html_block":
             elements.extend(_html(line, token.content))
         elif token.type == "code_block":
-            elements.append(Text(line, token.content, "indented"))
+            elements.append(Text(line, token.content, indented=True))
         elif token.type == "inline":
             # markdown-it strips the text, and with it lines of a form feed or the like.
             first = token.content.split("\n")[0]
@@ -218,7 +217,7 @@ def _html(line: int, content: str) -> list[Element]:
             closed = part.endswith("->")
             elements.append(Comment(line, inner, line + part.rstrip("\n").count("\n"), closed))
         elif part.strip():
-            elements.extend(_lines(line, part.rstrip(), "html"))
+            elements.extend(_lines(line, part.rstrip()))
         line += part.count("\n")
     return elements
 
@@ -268,15 +267,13 @@ def _first_image(token: Token, markers: int) -> Token | None:
     return opening if opening and opening.type == "image" else None
 
 
-def _lines(
-    line: int, content: str, kind: Literal["paragraph", "html"] = "paragraph"
-) -> list[Element]:
+def _lines(line: int, content: str) -> list[Element]:
     """Each line that is not empty as a div marker or as text."""
     elements: list[Element] = []
     for number, text in enumerate(content.split("\n"), start=line):
         marker = DIV_MARKER.match(text)
         if marker is None:
-            elements += [Text(number, text, kind)] if text.strip() else []
+            elements += [Text(number, text)] if text.strip() else []
         elif marker["name"]:
             elements.append(DivOpen(number, _div_name(marker["name"])))
         else:

@@ -37,6 +37,6 @@ def lines_of(text: str) -> list[str]:
 
 
 def binary_character(text: str) -> str | None:
-    """The first character that no text has, such as NUL, or what a byte that is no UTF-8 became."""
+    """The first character that no text has: NUL or the like, or the mark of an invalid byte."""
     match = re.search(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd]", text)
     return match[0] if match else None

@@ -198,7 +198,7 @@ async def _executions(
         failed_line = log.parent / "failed-line"
         execution = _execution(block, cell, client.reply, ended, seconds, refused, failed_line)
         yield execution
-        if client.limits.exit_first and (ended or (execution.failure and not block.shows("error"))):
+        if client.limits.exit_first and (ended or (execution.failure and not block.must_raise)):
             return
         if ended and not await _answers(client):
             return

@@ -1,5 +1,5 @@
-"""The fork server of kernels, as a process of the runner's. Light to import, so that it starts
-first and gets ready while everything else is imported."""
+"""The runner's side of the fork server. Light to import, so that the server starts first and gets
+ready while everything else is imported."""
 
 import atexit
 import os
@@ -8,6 +8,7 @@ import site
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 INSIDE = Path(__file__).parent / "inside"
@@ -19,11 +20,10 @@ CAN_FORK = sys.platform == "linux"
 LONGEST_SOCKET_PATH = 100
 """Bytes that every system allows for the path of a socket, with some to spare for its end."""
 
-# What programs need to start and to find their libraries, certificates and locale. Everything
-# else of the caller's environment stays outside: a list of the names of secrets would never be
-# complete.
+# Variables with which programs start, and find their libraries, certificates and locale. Everything
+# else in the caller's environment stays outside: no list of the names of secrets is complete.
 PASSED_ON = {
-    *("PATH", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ"),
+    *("PATH", "USER", "USERNAME", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ"),
     *("TMPDIR", "TMP", "TEMP"),
     *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "VIRTUAL_ENV"),
     *("CONDA_PREFIX", "CONDA_DEFAULT_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE"),
@@ -40,7 +40,7 @@ def passed_on() -> dict[str, str]:
 
 
 def home_in(folder: Path) -> dict[str, str]:
-    """Variables that place the home folder, and what programs keep below it, into `folder`.
+    """Variables that put the home folder, and the folders that programs keep in it, into `folder`.
 
     The user's own Python packages stay where they are, and can be imported.
     """
@@ -112,14 +112,23 @@ class ForkServer:
             assert self.process.stdin is not None
             self.process.stdin.close()
             self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
+
+
+def remove(folder: Path, attempts: int = 10) -> None:
+    """Windows removes no file that a process still has open, even one that is about to end."""
+    for _ in range(attempts):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
 
 
 _early: list[ForkServer] = []
 
 
 def start_early() -> None:
-    """Have a server ready for the next `take`."""
+    """Start a server for the next `take`."""
     if CAN_FORK and not _early:
         _early.append(ForkServer())
 

@@ -23,9 +23,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Failure:
-    """How a block raised. `text` is what an `error` fence shows; `line` is the page's, or 0.
+    """The error of a block. `text` is as `error` fences show it; `line` is the page's, or 0.
 
-    `summary` says it in one line where `text` is what programs happened to print.
+    `summary` says it in one line where `text` is the output of programs.
     """
 
     name: str
@@ -39,9 +39,9 @@ class Execution:
     """What happened when a block ran.
 
     `outputs` is all that a notebook shows below the cell, in nbformat's form. `output` is stdout
-    and the values of expressions in the order they came; `printed` everything printed, stderr
-    included. `ended` says what ended the block from outside, or
-    the kernel, and `ended_line` where in the page, or 0.
+    and the values of expressions in the order they came; `printed` is everything printed, stderr
+    included. `ended` says what stopped the block or its kernel from outside; `ended_line` is the
+    line of the page at which that happened, or 0.
     """
 
     block: Block

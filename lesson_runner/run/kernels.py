@@ -73,8 +73,9 @@ def find_kernel(language: str) -> Kernel:
         # Always the Python that runs the check: its environment has the lesson's packages.
         return Kernel(language, _own_kernel("python_kernel.py"))
     if language == "bash":
-        if shutil.which("bash"):
-            return Kernel(language, _own_kernel("bash_kernel.py"))
+        if bash := find_bash(os.environ.get("PATH", os.defpath), windows=os.name == "nt"):
+            argv = (*_own_kernel("bash_kernel.py"), f"--PageKernel.program={bash}")
+            return Kernel(language, argv)
         return _missing(language, "no bash on this machine")
     specs = KernelSpecManager().get_all_specs()
     found = next(
@@ -85,6 +86,20 @@ def find_kernel(language: str) -> Kernel:
     if shutil.which(found["argv"][0]) is None:
         return _missing(language, f"the R kernel wants `{found['argv'][0]}`, which is not here")
     return Kernel(language, tuple(found["argv"]))
+
+
+def find_bash(path: str, *, windows: bool) -> str | None:
+    """The bash to run. Windows has launchers of WSL with this name, which know no path of ours."""
+    if not windows:
+        return shutil.which("bash", path=path)
+    folders = [
+        folder
+        for folder in path.split(os.pathsep)
+        if not {"system32", "sysnative", "windowsapps"} & set(re.split(r"[\\/]", folder.lower()))
+    ]
+    if git := shutil.which("git", path=path):  # `Git/cmd/git.exe`, and `Git/bin/bash.exe`
+        folders = [*(str(parent / "bin") for parent in Path(git).parents[:3]), *folders]
+    return shutil.which("bash", path=os.pathsep.join(folders))
 
 
 def _own_kernel(file: str) -> tuple[str, ...]:
@@ -108,7 +123,7 @@ def prepare_folder(folder: Path, root: Path) -> Path:
 def kernel_environment(
     folder: Path, episode: Episode, language: str, given: Mapping[str, str], gate_port: int
 ) -> dict[str, str]:
-    """The environment of one kernel; writes what it refers to into `folder`."""
+    """The environment of one kernel; writes the files that it names into `folder`."""
     passed = passed_on()
     path = os.pathsep.join([str(Path(sys.executable).parent), passed.get("PATH", os.defpath)])
     page = folder / "page.json"
@@ -135,7 +150,7 @@ def _refusing(folder: Path, path: str) -> Path:
     folder.mkdir()
     for name in REFUSED:
         if real := shutil.which(name, path=path):
-            words = shlex.join([str(INSIDE / "refuse.sh"), name, Path(real).as_posix()])
+            words = shlex.join([(INSIDE / "refuse.sh").as_posix(), name, Path(real).as_posix()])
             file = folder / name
             file.write_text(f'#!/bin/sh\nexec sh {words} "$@"\n', encoding="utf-8", newline="\n")
             file.chmod(0o755)
@@ -145,7 +160,7 @@ def _refusing(folder: Path, path: str) -> Path:
 def _own_r_files(folder: Path) -> dict[str, str]:
     """R's files of the user stay outside: `.Renviron` may hold keys, and would override ours.
 
-    Only where the user's packages lie is taken from there. What a page installs goes elsewhere.
+    Only the places of the user's packages are taken from there. A page installs elsewhere.
     """
     real = Path.home()
     documents = real / "Documents" if os.name == "nt" else real  # R's home folder

@@ -22,7 +22,9 @@ class Gate:
         self.refused: list[str] = []
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, ValueError):
+        with contextlib.suppress(
+            asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, ValueError
+        ):
             first = (await reader.readexactly(1))[0]
             if first == SOCKS5:
                 await self.answer_socks(reader, writer)

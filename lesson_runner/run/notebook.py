@@ -40,9 +40,8 @@ STAND_INS = (*range(0xFDD0, 0xFDF0), *range(0xE000, 0xF900))
 
 HEADER = "---\njupyter:\n  jupytext:\n    main_language: {}\n---"
 
-_one_at_a_time = (
-    threading.Lock()
-)  # several threads share jupytext's state and its import, which takes a while
+# Threads share jupytext's state, and its import, which takes a while.
+_one_at_a_time = threading.Lock()
 
 
 class ConversionError(Exception):

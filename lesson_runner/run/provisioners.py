@@ -174,7 +174,7 @@ class PromptClient(AsyncKernelClient):
     async def answers(self, patience: float) -> bool:
         """Whether a kernel that may still be busy replies within `patience` seconds.
 
-        What it sent before that is dropped: it belongs to a cell that was given up.
+        Earlier messages are dropped: they belong to a cell that was given up.
         """
         asked = self.kernel_info()
         deadline = time.monotonic() + patience

@@ -1,4 +1,4 @@
-"""The maker of canned answers: what LiteLLM 1.106.2 makes of a model's ``mock_response``."""
+"""The maker of canned answers: what LiteLLM makes of a model's ``mock_response``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ..call import Call, Choice, Instead, Piece, Ready, Reply
-from ..litellm import tokens, wire
+from ..call import Call, Choice, Instead, Piece, Ready, Reply, Stream
+from ..litellm import provider, tokens, wire
+from ..litellm import version as versions
 from . import refusals, rules
 
 PROMPT_TOKENS, COMPLETION_TOKENS = 10, 20
@@ -37,10 +38,10 @@ class Canned:
     """Fulfils ``Maker``."""
 
     async def reply(self, call: Call) -> Reply:
+        await _fail_on_demand(call)
         answer = call.model.mock_response
         if call.route == "/responses" and answer is not None:
             return _response(call, str(answer))
-        await _fail_on_demand(call)
         if call.route == "anthropic_messages" and answer is not None:
             return _message(call, str(answer))
         reply = _reply(call)
@@ -48,7 +49,10 @@ class Canned:
             return reply
         return _with_body(call, reply)
 
-    async def stream(self, call: Call) -> CannedStream:
+    async def stream(self, call: Call) -> Stream:
+        if call.route in ("/responses", "anthropic_messages"):
+            reply = await self.reply(call)
+            return rules.Cut(reply) if reply.body is None else CannedStream(reply, ())
         await _fail_on_demand(call)
         reply = _reply(call)
         if call.route != "/chat/completions":
@@ -59,6 +63,8 @@ class Canned:
         answer = call.model.mock_response
         if isinstance(answer, str) and answer.startswith(MID_STREAM):
             # It breaks at the first piece, before anything was sent, and so goes out as JSON.
+            if versions.current().types_every_error:
+                raise wire.failed(529, MID_STREAM_MESSAGE, call.group, "internal_server_error")
             error = wire.ProxyError(529, MID_STREAM_MESSAGE, None)
             headers = call.headers(reply, is_stream=True)
             raise Instead(wire.JSON(error.body, error.status, headers=headers))
@@ -66,6 +72,7 @@ class Canned:
 
     async def vectors(self, call: Call) -> Reply:
         """LiteLLM hands a canned answer on as one embedding, whatever it is."""
+        await _fail_on_demand(call)
         answer = call.model.mock_response
         if answer is None:
             return await rules.Rules().vectors(call)
@@ -110,11 +117,15 @@ def _reply(call: Call) -> Reply:
     said = {}
     if call.is_stream:
         prompt, completion = call.prompt_tokens, tokens.count(text)
+        if versions.current().counts_all_streamed_answers:
+            completion *= len(choices)
         details = {"reasoning_tokens": 0, "text_tokens": completion}
         said = {"usage": {"completion_tokens_details": details}}
     elif call.caller.key.max_budget is not None:
-        # LiteLLM counts a prompt only where it has to keep within a budget.
-        prompt = call.prompt_tokens
+        # LiteLLM counts a prompt only where it has to keep within a budget: one that is no chat, as
+        # it is.
+        is_text = call.route == "/completions"
+        prompt = tokens.count_inputs(body["prompt"]) if is_text else call.prompt_tokens
     return Reply(choices, prompt, completion, said=said)
 
 
@@ -169,7 +180,7 @@ def _chunk(call: Call, choices: Piece) -> Ready:
 def _chunks_of_several(call: Call, reply: Reply) -> Iterator[Ready]:
     """A canned stream of several answers, whose form differs from that of one.
 
-    LiteLLM 1.106.2 orders the fields otherwise, names the role in each piece of every answer
+    LiteLLM orders the fields otherwise, names the role in each piece of every answer
     but the first, and ends once, for the first.
     """
     for at, text in enumerate(_in_pieces(reply)):
@@ -252,13 +263,29 @@ def _response(call: Call, text: str) -> Reply:
 
 
 def _broken_stream(call: Call) -> Response:
-    """LiteLLM 1.106.2 cannot stream a canned answer in this form."""
+    """LiteLLM cannot stream a canned answer in this form."""
     reply = Reply((), *RESPONSE_TOKENS, RESPONSE_COST)
+    if versions.current().ends_broken_stream:
+        problem = "'ResponsesAPIResponse' object has no attribute '__aiter__'"
+        failed = {
+            "id": call.id.replace("chatcmpl-", "resp_"),
+            "created_at": call.created,
+            "error": {"code": "server_error", "message": problem},
+            "object": "response",
+            "output": [],
+            "status": "failed",
+        }
+        told = {"type": "response.failed", "response": failed, "sequence_number": 0}
+        content = b"event: response.failed\n" + wire.event(told) + wire.DONE
+        return Response(content, headers=_of_stream(call, reply), media_type="text/event-stream")
     error = {"message": "Error processing stream start", "type": "internal_server_error"}
-    problem = {"error": {**error, "param": None, "code": "500"}}
-    headers = {**call.headers(reply), "cache-control": "no-cache", "x-accel-buffering": "no"}
-    content = wire.event(problem) + wire.DONE
+    content = wire.event({"error": {**error, "param": None, "code": "500"}}) + wire.DONE
+    headers = _of_stream(call, reply)
     return Response(content, 500, headers=headers, media_type="text/event-stream")
+
+
+def _of_stream(call: Call, reply: Reply) -> wire.Headers:
+    return {**call.headers(reply), "cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
 def _message(call: Call, text: str) -> Reply:
@@ -274,25 +301,24 @@ def _message(call: Call, text: str) -> Reply:
         "type": "message",
         "usage": {"input_tokens": prompt, "output_tokens": completion},
     }
-    return Reply((Choice(text),), prompt, completion, (0.0, 0.0), body=body)
+    cost = None if versions.current().canned_message_has_price else (0.0, 0.0)
+    return Reply((Choice(text),), prompt, completion, cost, body=body)
 
 
 # --- failures ---------------------------------------------------------------------------------
 
 
 async def _fail_on_demand(call: Call) -> None:
-    """Raise the failure that the model's ``mock_response`` or ``mock_timeout`` asks for."""
+    """Raise the failure that the model's ``mock_response`` or ``mock_timeout`` asks for.
+
+    Recorded of chats; here the other forms fail in the same way, so that a class can learn of it.
+    """
     model, group, params = call.model, call.group, call.model.params
     if params.get("mock_timeout") is True and params.get("timeout") is not None:
         timeout = float(params["timeout"])
         await asyncio.sleep(timeout)
-        raise wire.failed(
-            408,
-            "litellm.Timeout: This is a mock timeout error\n\n"
-            f"Deployment Info: request_timeout: None\ntimeout: {timeout}",
-            group,
-            "invalid_request_error",
-        )
+        message = "litellm.Timeout: This is a mock timeout error" + provider.deployment(timeout)
+        raise wire.failed(408, message, group, "invalid_request_error")
     wanted = model.mock_response
     if not isinstance(wanted, str):
         return

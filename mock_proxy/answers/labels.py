@@ -93,6 +93,7 @@ WORD = r"[^\W\d_][\w'/-]*(?: [\w'/-]+){0,3}"
 _CHOOSE = r"one of|choose (?:from|between|among)|either|(?:een|één) van|kies (?:uit|tussen)"
 _NAMED = r"labels?|categor(?:y|ies|ieën|ie)|topics?|classes|options?|onderwerp(?:en)?"
 _NAME = r"[\"'“‘`]?[\w/-]+[\"'”’`]?"
+_ABOUT = r"(?:about |over )?"
 _OR = r"(?:or|and)"
 _OF = r"(?:of|en)"
 
@@ -105,7 +106,7 @@ OFFER = re.compile(
 
 _SAY = (
     r"(?P<answer>(?:answer|reply|respond|antwoord)(?: only| alleen)?(?: with| met)?(?: either)?)"
-    r"|is (?:this|it|dit)(?: \w+)?|(?:classif\w+|label|code|mark|rate)"
+    r"|is (?:this|it)(?: \w+){0,2}?|(?:classif\w+|label|code|mark|rate)"
     r"(?: \w+){0,4}? (?:as|als|into|in)"
 )
 _COUNTED = r"(?:words?|sentences?|paragraphs?|lines?|examples?|times|woorden|zinnen)"
@@ -113,7 +114,7 @@ _COUNTED = r"(?:words?|sentences?|paragraphs?|lines?|examples?|times|woorden|zin
 
 def _within_sentence(lead: str, conjunction: str) -> re.Pattern[str]:
     return re.compile(
-        rf"\b(?:{lead})\s+(?P<list>(?:{_NAME},\s*)*{_NAME},? {conjunction} {_NAME})"
+        rf"\b(?:{lead})\s+(?P<list>(?:{_NAME},\s*)*{_NAME},? {conjunction} {_ABOUT}{_NAME})"
         rf"(?!\s+{_COUNTED}\b)\b",
         re.IGNORECASE,
     )
@@ -122,10 +123,12 @@ def _within_sentence(lead: str, conjunction: str) -> re.Pattern[str]:
 WITHIN_SENTENCE = (
     _within_sentence(rf"{_SAY}|(?:{_NAMED}),?", "or"),
     _within_sentence(_CHOOSE, _OR),
-    _within_sentence(r"(?P<answer>antwoord(?: alleen)?(?: met)?)|is dit(?: \w+)?", "of"),
+    _within_sentence(
+        r"(?P<answer>antwoord(?: alleen)?(?: met)?)|is (?:dit|deze)(?: \w+){0,2}?", "of"
+    ),
     _within_sentence(r"(?:een|één) van|kies (?:uit|tussen)", _OF),
     re.compile(
-        rf"^[ \t]*(?P<list>(?:{_NAME}, ?)*{_NAME},? or {_NAME})\?[ \t]*$",
+        rf"(?:^|[.:!?–—-] )[ \t]*(?P<list>(?:{_NAME}, ?)*{_NAME},? (?:or|of) {_NAME})\?",
         re.IGNORECASE | re.MULTILINE,
     ),
 )
@@ -136,7 +139,7 @@ BULLET = re.compile(
     r"[ \t]*(?:[:–—-][ \t]*(?P<about>.+))?$",
     re.MULTILINE,
 )
-ANNOUNCES_BULLETS = re.compile(rf"\b(?:{_NAMED}|one of)\b[^\n]*:[ \t]*$", re.I | re.M)
+ANNOUNCES_BULLETS = re.compile(rf"\b(?:{_NAMED}|one of)\b[^\n]{{0,200}}:[ \t]*$", re.I | re.M)
 TEXT_MARK = re.compile(
     r"(?:^[ \t]*|(?<=[.!?] ))(?:the )?"
     r"(?:title|text|abstract|sentence|document|review|comment|answer|response"
@@ -238,7 +241,7 @@ def _split_list(text: str) -> list[str]:
         return list(dict.fromkeys(quoted))
     text = re.sub(r"\s+only\s*$", "", text)
     last = f"{_OR}" if re.search(r"\b(?:or|and)\b", text) else f"{_OF}"
-    parts = re.split(rf",\s*(?:{last} )?|\s+{last}\s+|\s*[|/]\s*", text)
+    parts = re.split(rf",\s*(?:{last} )?|\s+{last}\s+{_ABOUT}|\s*[|/]\s*", text)
     names = [part.strip(QUOTES) for part in parts]
     if any(len(name.split()) > 4 for name in names):
         return []

@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..call import Call
-from ..litellm import provider, tokens
+from ..litellm import azure, provider, reasoning, tokens
 from ..litellm.wire import ProxyError
-from . import schemas
+from . import schemas, thinking
 
 MOST_ANSWERS = 128
 """OpenAI's limit on ``n``."""
 
 MOST_TEXTS = 2048
 """OpenAI's limit on the texts of one request."""
+
+MOST_TOOLS = 128
+"""OpenAI's limit on ``tools``."""
 
 ROLES = ("system", "assistant", "user", "function", "tool", "developer")
 
@@ -37,6 +40,9 @@ NUMBERS: Mapping[str, tuple[str, float, float]] = {
     "top_logprobs": ("integer", 0, 20),
     "seed": ("integer", -math.inf, math.inf),
 }
+
+LEAST_OUTPUT = 16
+"""OpenAI's least ``max_output_tokens``, in its newer form only."""
 
 _PARAMETERS = """
     model messages audio frequency_penalty function_call functions logit_bias logprobs
@@ -74,6 +80,7 @@ def of_chat(call: Call) -> None:
         _messages(call)
     _json_mode(call)
     _length(call)
+    _efforts(call)
 
 
 def of_embedding(call: Call) -> None:
@@ -125,6 +132,8 @@ def _numbers(call: Call) -> None:
         value = call.body.get(name)
         if value is None:
             continue
+        if name == "max_tokens" and call.route == "/responses":
+            name, low = "max_output_tokens", LEAST_OUTPUT
         given = KINDS.get(type(value), "decimal" if isinstance(value, float) else "")
         article = "an" if kind == "integer" else "a"
         if given not in ("", "decimal") or (given and kind == "integer" and value % 1):
@@ -176,10 +185,9 @@ def _messages(call: Call) -> None:
                 _refuse(call, f"Missing required parameter: '{param}'.", param)
         role, content = message["role"], message.get("content")
         if role not in ROLES:
-            supported = ", ".join(f"'{known}'" for known in ROLES[:-1]) + f", and '{ROLES[-1]}'"
             _refuse(
                 call,
-                f"Invalid value: '{role}'. Supported values are: {supported}.",
+                f"Invalid value: '{role}'. Supported values are: {_list(ROLES)}.",
                 f"messages[{at}].role",
             )
         if not isinstance(content, (str, list)) and not _calls(message):
@@ -196,6 +204,35 @@ def _calls(message: Mapping[str, Any]) -> bool:
     return message.get("role") == "assistant" and any(
         message.get(word) for word in ("tool_calls", "function_call", "refusal")
     )
+
+
+def _efforts(call: Call) -> None:
+    """OpenAI's texts, as the issues of several clients have them."""
+    every = ["none", *thinking.EFFORTS, "xhigh"]
+    known = {"reasoning_effort": every, "verbosity": ["low", "medium", "high"]}
+    for name, values in known.items():
+        value = call.body.get(name)
+        if value is not None and value not in values:
+            _refuse(call, f"Invalid value: '{value}'. Supported values are: {_list(values)}.", name)
+    target = call.model.target.rpartition("/")[2]
+    for name in reasoning.lacks(target):  # LiteLLM was told to let it pass
+        if call.body.get(name) is not None:
+            _refuse(
+                call, f"Unsupported parameter: '{name}' is not supported with this model.", name
+            )
+    effort = call.body.get("reasoning_effort")
+    if effort is not None and thinking.reasons(call) and effort not in thinking.efforts(call):
+        _refuse(
+            call,
+            f"Unsupported value: '{effort}' is not supported with the '{target}' model. Supported "
+            f"values are: {_list(thinking.efforts(call))}.",
+            "reasoning_effort",
+        )
+
+
+def _list(values: Sequence[str]) -> str:
+    *most, last = values
+    return ", ".join(f"'{value}'" for value in most) + f", and '{last}'"
 
 
 def _json_mode(call: Call) -> None:
@@ -255,8 +292,16 @@ def _schemas(call: Call) -> None:
             _refuse(
                 call, f"Invalid schema for response_format '{name}': {problem}", "response_format"
             )
-    tools = call.body.get("tools")
-    for at, tool in enumerate(tools if isinstance(tools, list) else []):
+    offered = call.body.get("tools")
+    tools = offered if isinstance(offered, list) else []
+    if len(tools) > MOST_TOOLS:
+        _refuse(
+            call,
+            f"Invalid 'tools': array too long. Expected an array with maximum length {MOST_TOOLS}, "
+            f"but got an array with length {len(tools)} instead.",
+            "tools",
+        )
+    for at, tool in enumerate(tools):
         function = tool.get("function") if isinstance(tool, Mapping) else None
         if isinstance(function, Mapping) and function.get("strict") is True:
             problem = schemas.fault(function.get("parameters"), strict=True)
@@ -266,7 +311,14 @@ def _schemas(call: Call) -> None:
 
 
 def is_openais(call: Call) -> bool:
-    return not call.model.params.get("api_base")
+    """Or Azure's, whose models need an ``api_base`` and are OpenAI's all the same. What was
+    recorded is no longer asked of the server that it names."""
+    is_elsewhere = call.model.params.get("api_base") and call.model.recording is None
+    return is_azures(call) or not is_elsewhere
+
+
+def is_azures(call: Call) -> bool:
+    return call.model.target.startswith("azure/")
 
 
 def _facts(call: Call) -> dict[str, Any]:
@@ -274,6 +326,8 @@ def _facts(call: Call) -> dict[str, Any]:
 
 
 def _refuse(call: Call, message: str, param: str | None = None) -> None:
+    if is_azures(call):
+        raise azure.bad_request(message, param, call.group)
     raise refusal(message, call.group, param)
 
 

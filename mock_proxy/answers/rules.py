@@ -10,10 +10,10 @@ from typing import Any
 
 import orjson
 
-from ..call import Call, Choice, Piece, Reply, most_tokens
+from ..call import Call, Choice, Piece, Reply, Stream, most_tokens
 from ..litellm import tokens, wire
 from ..litellm.wire import ProxyError
-from . import refusals, talk, tools, vectors
+from . import filters, refusals, talk, thinking, tools, vectors
 
 MARK = {"x-practice-proxy-answer": "rules"}
 """The header that says who made an answer: this proxy, which LiteLLM's other headers hide."""
@@ -26,7 +26,11 @@ class Rules:
     """Fulfils ``Maker``."""
 
     async def reply(self, call: Call) -> Reply:
+        return await self._reply(call, is_stream=False)
+
+    async def _reply(self, call: Call, *, is_stream: bool) -> Reply:
         refusals.of_chat(call)
+        filters.check(call)
         body = call.body
         n = body.get("n")
         first, varies = _which_time(call)
@@ -48,15 +52,23 @@ class Rules:
         )
         if not varies:
             completion *= wanted
+        thought = _thought(call) * wanted
         said = {
-            "system_fingerprint": wire.fingerprint(call.model),
-            "service_tier": "default",
-            "usage": wire.usage_details(),
+            "system_fingerprint": None if thinking.reasons(call) else wire.fingerprint(call.model),
+            **({} if refusals.is_azures(call) else {"service_tier": "default"}),
+            "usage": wire.usage_details(thought),
+            **filters.told(call),
         }
-        return Reply(tuple(choices), call.prompt_tokens, completion, said=said, headers=MARK)
+        return Reply(
+            tuple(filters.filtered(call, choices, is_stream=is_stream)),
+            call.prompt_tokens,
+            completion + thought,
+            said=said,
+            headers=MARK,
+        )
 
-    async def stream(self, call: Call) -> Cut:
-        return Cut(await self.reply(call))
+    async def stream(self, call: Call) -> Stream:
+        return filters.stream(call, Cut(await self._reply(call, is_stream=True)))
 
     async def vectors(self, call: Call) -> Reply:
         refusals.of_embedding(call)
@@ -73,10 +85,10 @@ class Rules:
 
 
 class Cut:
-    """An answer in pieces of a token each; what has not been sent costs nothing."""
+    """An answer in pieces of a token each; of what has not been sent, only reasoning costs."""
 
     def __init__(self, reply: Reply) -> None:
-        self._reply, self._sent = reply, 0
+        self._reply, self._sent = reply, reply.reasoning_tokens
 
     async def pieces(self) -> AsyncIterator[Piece]:
         for piece in in_step([_deltas(choice) for choice in self._reply.choices]):
@@ -127,9 +139,20 @@ def _tool_deltas(choice: Choice) -> list[dict[str, Any]]:
     return deltas
 
 
+def _thought(call: Call) -> int:
+    """Tokens of reasoning for one answer, which count towards its limit."""
+    most, thought = most_tokens(call), thinking.length(call)
+    return thought if most is None else min(most, thought)
+
+
 def _choice(call: Call, conversation: talk.Conversation, stop: list[str]) -> Choice:
-    """One answer: the call of a tool, JSON, or text."""
+    """One answer: the call of a tool, JSON, or text. Nothing where the reasoning left no room."""
     body = call.body
+    most = most_tokens(call)
+    if most is not None:
+        most -= _thought(call)
+        if most == 0:
+            return Choice("", "length")
     if isinstance(body.get("tools"), list):
         # Another server was recorded as calling whatever it is offered.
         always = not refusals.is_openais(call)
@@ -143,7 +166,7 @@ def _choice(call: Call, conversation: talk.Conversation, stop: list[str]) -> Cho
             raise _no_schema(response_format, call.group)
     else:
         text = talk.answer(conversation)
-    return Choice(*talk.cut(text, most_tokens(call), stop))
+    return Choice(*talk.cut(text, most, stop))
 
 
 JSON_FORMATS = ("json_object", "json_schema")
@@ -160,12 +183,13 @@ def _no_schema(response_format: dict[str, Any], group: str) -> ProxyError:
 
 
 def _which_time(call: Call) -> tuple[int, bool]:
-    """The number of the answer to give, and whether answers vary: with a temperature above 0.
+    """The number of the answer to give, and whether answers vary: with a temperature above 0,
+    and where a model reasons, since its temperature is 1.
 
     With a ``seed`` the seed alone decides, so that the same seed gets the same answer.
     """
     body = call.body
-    temperature = body.get("temperature")
+    temperature = 1 if thinking.reasons(call) else body.get("temperature")
     if not isinstance(temperature, (int, float)) or temperature <= 0:
         return 1, False
     if isinstance(body.get("seed"), int):

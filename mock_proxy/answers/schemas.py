@@ -1,7 +1,7 @@
 """JSON that fits a JSON Schema, filled as far as possible from the text that was sent.
 
 An ``enum`` is chosen as a label is: by the keywords that the text holds. Other values follow
-from a property's name and kind. What the rules make is checked with jsonschema before it leaves;
+from a property's name and kind. What the rules make is checked against the schema before it leaves;
 where a schema asks for something that no rule can make (or contradicts itself), there is none.
 """
 
@@ -10,11 +10,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import labels
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 DEEPEST = 12
 """Levels of a schema that refers to itself before only what is required is filled in."""
@@ -23,6 +27,12 @@ MOST_VALUES = 2_000
 MOST_CHARACTERS = 100_000
 """What one answer may hold. Everybody waits while one is made, and a schema of a few bytes can ask
 for millions of either."""
+
+MOST_WORK = 1_000_000
+"""Values times characters of the text, as the text is searched for each value."""
+
+MOST_PARTS, MOST_LEVELS, MOST_PATTERNS = 5_000, 64, 50
+"""What a schema may hold: OpenAI documents a limit of 5,000 properties in 10 levels."""
 
 FORMATS = {
     "date": "2026-01-01",
@@ -77,16 +87,14 @@ class Filler:
     used: list[str] = field(default_factory=list)
     """Numbers and names of the text that a value was made of: the next gets another."""
     made: list[int] = field(default_factory=lambda: [0])
-    """How many values have been made, those of attempts that failed included."""
+    """How many values have been made or compared, those of attempts that failed included."""
 
     def fill(
         self, schema: Any, name: str = "", depth: int = 0, way: tuple[str, ...] = ("#",)
     ) -> Any:
         """A value for the schema; ``name`` is that of the property it is for, ``way`` the
         references that lead to it."""
-        self.made[0] += 1
-        if self.made[0] > MOST_VALUES:
-            raise TooLarge
+        self._count()
         if schema is True or schema == {}:
             return self._text_for(name)
         if schema is False or not isinstance(schema, Mapping):
@@ -104,6 +112,11 @@ class Filler:
             except NoSuchValue:
                 continue
         raise NoSuchValue
+
+    def _count(self, values: int = 1) -> None:
+        self.made[0] += values
+        if self.made[0] > MOST_VALUES or self.made[0] * len(self.text) > MOST_WORK:
+            raise TooLarge
 
     def _simple(
         self, schema: Mapping[str, Any], way: tuple[str, ...] = ("#",)
@@ -231,7 +244,8 @@ class Filler:
 
     def _schema_of_others(self, schema: Mapping[str, Any], name: str) -> Any:
         for pattern, part in (schema.get("patternProperties") or {}).items():
-            if re.search(pattern, name):
+            self._count()
+            if matching(pattern)(name):
                 return part
         return schema.get("additionalProperties", True)
 
@@ -261,6 +275,7 @@ class Filler:
 
     def _another(self, schema: Any, name: str, depth: int, taken: list[Any]) -> Any:
         """A value that is not yet among those taken."""
+        self._count(len(taken))
         shared = {word: self.root[word] for word in ("$defs", "definitions") if word in self.root}
         candidates = [self.fill(schema, name, depth + 1)]
         simple = self._simple(schema)[0] if isinstance(schema, Mapping) else {}
@@ -296,7 +311,7 @@ class Filler:
         candidates = [*numbers, *words, *map(str.lower, words), *(w[:2].upper() for w in words)]
         candidates += [*A_DATE.findall(self.text), *FORMATS.values(), "10.1000/182", "NL", "A-1"]
         for candidate in dict.fromkeys(candidates):
-            if re.search(pattern, candidate) and is_valid(candidate, schema):
+            if matching(pattern)(candidate) and is_valid(candidate, schema):
                 return str(candidate)
         raise NoSuchValue
 
@@ -304,7 +319,7 @@ class Filler:
         """A text for a property of this name."""
         if self.chosen is not None and LABEL.search(name):
             return self.chosen
-        if name:
+        if name and name.lower() in self.text.lower():
             said = re.search(
                 rf"\b{re.escape(name)}\b(?:\s*[:=]\s*|\s+(?:is|was|of)\s+)[\"“']?([^\n\"”',.;?!]+)",
                 self.text,
@@ -441,23 +456,132 @@ def _is_of(value: Any, kinds: list[str]) -> bool:
 
 def is_valid(value: Any, schema: Any) -> bool:
     """Whether the value fits the schema (JSON Schema 2020-12)."""
-    import jsonschema  # takes 60 ms, and few requests need it
+    return validator(schema)(value)
 
+
+def validator(schema: Any) -> Callable[[Any], bool]:
+    """Whether a value fits the schema; ``nothing`` does where the schema cannot be used.
+
+    It comes from a learner. Patterns that could take more than linear time, with lookaround or
+    back-references, cannot be used, nor those that need much memory, nor references to elsewhere.
+    """
     try:
-        return bool(jsonschema.Draft202012Validator(schema).is_valid(value))
-    except Exception:  # a schema that refers to nothing, or is none
-        return False
+        import jsonschema_rs
+    except ImportError:  # no wheel for Python in a browser, where nobody else has to wait
+        return _validator_in_python(schema)
+    options = jsonschema_rs.RegexOptions(size_limit=1_000_000, dfa_size_limit=1_000_000)
+    try:
+        return jsonschema_rs.Draft202012Validator(
+            schema, pattern_options=options, retriever=_refuse
+        ).is_valid
+    except (ValueError, jsonschema_rs.ReferencingError):
+        return nothing
+
+
+def _refuse(uri: str) -> NoReturn:
+    """A schema may name any file of this machine, and any address that it reaches."""
+    raise ValueError(f"{uri} is not read")
+
+
+def _validator_in_python(schema: Any) -> Callable[[Any], bool]:
+    import jsonschema
+    import referencing
+
+    checked = jsonschema.Draft202012Validator(schema, registry=referencing.Registry())
+
+    def is_valid(value: Any) -> bool:
+        try:
+            return bool(checked.is_valid(value))
+        except Exception:  # it refers to nothing, or is none
+            return False
+
+    return is_valid
+
+
+def nothing(value: Any) -> bool:
+    return False
+
+
+@lru_cache(maxsize=MOST_PATTERNS)
+def matching(pattern: str) -> Callable[[Any], bool]:
+    """Whether a text holds the pattern; ``nothing`` does where it cannot be used."""
+    return validator({"pattern": pattern})
 
 
 def fault(schema: Any, *, strict: bool) -> str | None:
-    """Why OpenAI would refuse the schema, if it would: no JSON Schema, or not a strict one."""
-    import jsonschema
+    """Why OpenAI would refuse the schema, if it would: no JSON Schema, or not a strict one.
 
+    Or why this proxy does: it is too large, or a pattern could take too long.
+    """
+    problem = too_large(schema) or _not_valid(schema)
+    if problem is None:
+        problem = next(filter(None, map(_unusable, _patterns(schema))), None)
+    return problem or (_not_strict(schema, ()) if strict else None)
+
+
+def too_large(schema: Any) -> str | None:
+    """Why so large a schema is refused; None if it is not."""
+    levels, level, parts = 0, [schema], 0
+    while level:
+        parts, levels = parts + len(level), levels + 1
+        if parts > MOST_PARTS or levels > MOST_LEVELS:
+            return (
+                f"In context=(), the schema is too large: at most {MOST_PARTS} values and "
+                f"{MOST_LEVELS} levels are supported."
+            )
+        level = [part for whole in level for part in _parts(whole)]
+    if sum(1 for _ in _patterns(schema)) > MOST_PATTERNS:
+        return f"In context=(), at most {MOST_PATTERNS} patterns are supported."
+    return None
+
+
+def _parts(whole: Any) -> Iterable[Any]:
+    if isinstance(whole, Mapping):
+        return whole.values()
+    return whole if isinstance(whole, list) else ()
+
+
+def _patterns(schema: Any) -> Iterator[str]:
+    if isinstance(schema, Mapping):
+        if isinstance(schema.get("pattern"), str):
+            yield schema["pattern"]
+        by_pattern = schema.get("patternProperties")
+        yield from by_pattern if isinstance(by_pattern, Mapping) else ()
+    for part in _parts(schema):
+        yield from _patterns(part)
+
+
+def _unusable(pattern: str) -> str | None:
+    if matching(pattern) is not nothing:
+        return None
+    return (
+        f"In context=(), {pattern[:100]!r} is not a supported regular expression: lookaround and "
+        "back-references are not supported."
+    )
+
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+"""The schema of schemas; the library holds it."""
+
+
+@cache
+def _of_schemas() -> jsonschema_rs.Draft202012Validator:
+    import jsonschema_rs
+
+    return jsonschema_rs.Draft202012Validator({"$ref": DRAFT}, retriever=_refuse)
+
+
+def _not_valid(schema: Any) -> str | None:
     try:
-        jsonschema.Draft202012Validator.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        return f"In context={tuple(map(str, error.absolute_path))}, {error.message}."
-    return _not_strict(schema, ()) if strict else None
+        import jsonschema_rs
+    except ImportError:  # as in ``validator``
+        return None
+    try:
+        _of_schemas().validate(schema)
+    except jsonschema_rs.ValidationError as error:
+        message = error.message.replace('"', "'")  # OpenAI's are written by Python's jsonschema
+        return f"In context={tuple(map(str, error.instance_path))}, {message}."
+    return None
 
 
 def _not_strict(schema: Any, context: tuple[str, ...]) -> str | None:
@@ -491,6 +615,8 @@ def _not_strict(schema: Any, context: tuple[str, ...]) -> str | None:
 def answer(schema: Any, text: str, nth: int = 1, chosen: str | None = None) -> str | None:
     """JSON that fits the schema, as text; None where no rule makes it."""
     root = schema if isinstance(schema, Mapping) else {}
+    if too_large(schema):
+        return None
     try:
         value = Filler(text, root, nth, chosen).fill(schema)
     except (
@@ -509,12 +635,22 @@ def answer(schema: Any, text: str, nth: int = 1, chosen: str | None = None) -> s
 
 FIELDS = re.compile(
     r"\b(?:extract|give(?: me)?|return|list|find"
-    r"|JSON with(?! one)(?: the)?(?: fields?| keys?)?|with(?: the)? (?:fields?|keys?)|fields?|keys?"
-    r"|geef|haal|velden)\b:? (?!(?:me )?JSON\b)(?P<names>[^.:;\n{]{2,120}?)"
-    r"(?=\s+(?:as|in|als|from|of|uit|with)\b|[.:;\n]|$)",
+    r"|JSON(?: \w+)? (?:with|met)(?! one)(?: the)?(?: fields?| keys?)?"
+    r"|with(?: the)? (?:fields?|keys?)|fields?|keys?"
+    r"|geef|haal|velden)\b:? (?!(?:me )?(?:(?:as |als )?(?:an? |een )?JSON|this|it|that|dit)\b)"
+    r"(?P<names>[^.:;\n{]{2,120}?)"
+    r"(?=\s+(?:as|in|als|from|of|uit|with|for|van|voor)\b|[.:;\n]|$)",
     re.IGNORECASE,
 )
 """Fields named in words: "Extract the year and the city as JSON"."""
+
+
+WISH = re.compile(
+    r"(?:^|(?<=[.!?] ))(?:extract|give|return|list|find|make|write|create|output|geef|haal|maak)\b"
+    r"[^.:!?\n]*\bJSON\b[^.:!?\n]*[.:!?\n]?\s*",
+    re.IGNORECASE,
+)
+"""A sentence that asks for JSON, and is no part of the text to fill it from."""
 
 
 def free_answer(prompt: str, text: str, chosen: str | None) -> str | None:
@@ -528,7 +664,9 @@ def free_answer(prompt: str, text: str, chosen: str | None) -> str | None:
         parts = [part.strip("\"'“”` ").replace(" ", "_") for part in parts]
         if all(re.fullmatch(r"[^\W\d]\w{0,30}", part) and part != "JSON" for part in parts):
             named = parts
-    text = re.sub(r"\s*\b(?:as|in|als) JSON\b\.?", "", text, flags=re.IGNORECASE)
+    text = re.sub(r"\s*\b(?:as|in|als) JSON\b\.?", "", WISH.sub("", text), flags=re.IGNORECASE)
+    if not text.strip() and chosen is None:
+        return None
     filler = Filler(text, {}, chosen=chosen)
     value: dict[str, Any] = {}
     for name in dict.fromkeys(named):

@@ -41,16 +41,28 @@ class Conversation:
         return [text for role, text in self.turns if role == "user"]
 
 
+MOST_READ = 20_000
+"""Characters of a message that the rules read, half of them at its end: everybody waits while they
+do, and the time that a pattern takes may grow with the square of its text."""
+BLANK = re.compile(r"\s{20,}")
+"""White space that is worth no more than an empty line: most patterns allow any amount of it."""
+
+
 def read(messages: Sequence[Any], nth: int = 1) -> Conversation:
     """The conversation in a request's ``messages``; entries that are no messages are left out."""
     return Conversation(
         tuple(
-            (str(message.get("role")), tokens.text_of(message.get("content")))
+            (str(message.get("role")), _shortened(tokens.text_of(message.get("content"))))
             for message in messages
             if isinstance(message, Mapping)
         ),
         nth,
     )
+
+
+def _shortened(text: str) -> str:
+    half, text = MOST_READ // 2, BLANK.sub("\n\n", text)
+    return text if len(text) <= MOST_READ else f"{text[:half]}\n{text[-half:]}"
 
 
 def answer(conversation: Conversation) -> str:
@@ -151,7 +163,7 @@ FACTS = tuple(
 )
 """What users say of themselves: "My name is Ada", "I'm Ada", "I am a nurse", "I live in Delft"."""
 
-_WHAT = r"(?P<what>[\w' -]{2,40}?)(?: is| are)?\s*(?:[?.!]|$)"
+_WHAT = r"(?P<what>[\w' -]{2,40}?)(?: is| are| called| about)?\s*(?:[?.!]|$)"
 ASKED = tuple(
     (re.compile(pattern, re.IGNORECASE), topic)
     for pattern, topic in (
@@ -195,6 +207,26 @@ def remember(conversation: Conversation) -> str | None:
 
 
 DUTCH = {"naam": "name", "stad": "city", "onderzoek": "research", "waar": "where", "wat": "what"}
+
+
+RECALL = re.compile(
+    r"\b(?:my|mijn) (?P<which>first|eerste|last|previous|laatste|vorige) "
+    r"(?:message|question|bericht|vraag)\b"
+    r"|\bwhat did i (?:just )?(?:ask|say|tell)\b|\bwat (?:vroeg|zei) ik\b",
+    re.IGNORECASE,
+)
+
+
+def recall(conversation: Conversation) -> str | None:
+    """A question about an earlier message: "What did I just ask you?"."""
+    match = RECALL.search(conversation.question)
+    if match is None:
+        return None
+    *before, _ = conversation.told
+    if not before:
+        return "This is the first message that you sent me. I remember nothing but this request."
+    at = 0 if (match["which"] or "").lower() in ("first", "eerste") else -1
+    return f"You said: “{_brief(before[at])}”"
 
 
 def facts_told(texts: Sequence[str]) -> dict[str, str]:
@@ -274,7 +306,7 @@ def calculate(conversation: Conversation) -> str | None:
     if match is None or not (
         match[0] == question.strip()
         or re.search(
-            r"\b(?:what|how much|calculate|compute|hoeveel|wat|bereken)\b|=", question, re.I
+            r"\b(?:what|how much|calculate|compute|hoeveel|wat|(?:be)?reken)\b|=", question, re.I
         )
     ):
         return None
@@ -355,16 +387,17 @@ def _how_many(prompt: str) -> int:
     return counts[word] if word in counts else max(1, int(word))
 
 
+_HOW = r"(?:how are you|hoe gaat het)[^?.\n]{0,20}\?"
 GREETING = re.compile(
-    r"\s*(?:hi|hello|hey|hallo|hoi|dag|goede(?:morgen|middag)"
-    r"|good (?:morning|afternoon|evening))\b"
-    r"(?:[\w ,]*[.!]?|[\w ,.!]*(?:how are you|hoe gaat het)[^?.\n]{0,20}\?)\s*",
+    r"\s*(?:(?:hi|hello|hey|hallo|hoi|dag|goede(?:morgen|middag)"
+    rf"|good (?:morning|afternoon|evening))\b(?:[\w ,]*[.!]?|[\w ,.!]*{_HOW})|{_HOW})\s*",
     re.IGNORECASE,
 )
-THANKS = re.compile(r"\s*(?:thanks?|bedankt|dank (?:je|u)|goodbye|bye)\b[\w ,.!]{0,60}", re.I)
+THANKS = re.compile(r"\s*(?:thanks?|bedankt|dank (?:je|u)|goodbye|bye|doei)\b[\w ,.!]{0,60}", re.I)
 WHO_ARE_YOU = re.compile(
-    r"\b(?:who|what) are you\b|\bare you (?:an?|the|real|chatgpt|gpt)\b|\bwhat can you do\b"
-    r"|\bw(?:ie|at) ben (?:je|jij)\b",
+    r"\b(?:(?:who|what|which \w+) are you|what(?: is|'s) your name|who made you|what can you do"
+    r"|are you (?:an?|the|real|chatgpt|gpt)|(?:wie|wat) ben (?:je|jij)|hoe heet (?:je|jij)"
+    r"|wat k[au]n (?:je|jij))\b",
     re.IGNORECASE,
 )
 WHAT_I_CAN = (
@@ -408,6 +441,7 @@ RULES: tuple[Rule, ...] = (
     label,
     judge,
     as_json,
+    recall,
     remember,
     note,
     say,

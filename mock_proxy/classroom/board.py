@@ -1,4 +1,4 @@
-"""Who is stuck? What the instructor's page shows of each key's requests, and in which order.
+"""Who is stuck? What the instructor's page shows about each key, and in which order.
 
 ``State`` says who comes first, and why. Known of a request are its method, path, model, status,
 kind of error and time; never a prompt, an answer or a key. A request whose key is missing or wrong
@@ -32,7 +32,7 @@ MOST = 1_000
 """Keys, and addresses without a key, that are remembered and shown; the latest ones."""
 
 MOST_KINDS = 20
-"""Kinds of error that are counted apart for each key."""
+"""Kinds of error that are counted separately for each key."""
 
 
 class State(IntEnum):
@@ -84,7 +84,7 @@ class Record:
     failing_since: float = 0.0
     errors: dict[str, int] = field(default_factory=dict)
     lacks: str = ""
-    """What is wrong with the key, where it is none that the proxy knows."""
+    """What is wrong with the key, if the proxy does not know it."""
 
     def add(self, asked: Asked) -> None:
         self.last = asked
@@ -250,21 +250,21 @@ def _lacks(sent: str | None) -> str:
 
 @lru_cache(maxsize=2 * MOST)
 def _in_order(name: str) -> str:
-    """What sorts ``class-9`` before ``class-10``."""
+    """A sort key that puts ``class-9`` before ``class-10``."""
     return re.sub(r"\d+", lambda digits: digits[0].zfill(9), name)
 
 
 # --- texts that a learner chose ---------------------------------------------------------------
 
 PLAIN = re.compile(r"[\w./:@+%{}-]{1,80}", re.ASCII)
-"""What names of models, paths, kinds of error and addresses are written in. Anything else may be
-a prompt in the wrong place."""
+"""The characters of model names, paths, kinds of error and addresses. Anything else may be a prompt
+in the wrong place."""
 
 KEY = re.compile(r"sk-[\w-]{4,}")
 
 
 def shown(text: object, sent: str | None = None) -> str | None:
-    """A name that a request gave, as far as the page shows it: no sentence, and no key."""
+    """A name from a request, if the page may show it: never a sentence or a key."""
     if not isinstance(text, str):
         return None
     if not PLAIN.fullmatch(text):
@@ -282,7 +282,7 @@ Kept = TypeVar("Kept")
 
 
 def _latest(kept: OrderedDict[str, Kept], name: str, make: Callable[[], Kept]) -> Kept:
-    """What is kept under this name, or something new; forgets what was not asked for longest."""
+    """What is kept under this name, or something new; the least recently used is forgotten."""
     if name not in kept:
         kept[name] = make()
         if len(kept) > MOST:

@@ -26,10 +26,10 @@ from .board import Asked, Classroom, shown
 PAGE, EVENTS = "/classroom", "/classroom/events"
 
 PAUSE = 1.0
-"""Seconds between two events at least."""
+"""Least seconds between two events."""
 
 HEARTBEAT = 10.0
-"""Seconds between two signs of life at most; also how late time alone moves somebody down."""
+"""Most seconds between two signs of life, and until the page sees that somebody is quiet."""
 
 LARGEST_ERROR = 65_536
 """Bytes of an error's body that are looked at for its type."""
@@ -38,8 +38,8 @@ LARGEST_ERROR = 65_536
 class Watch:
     """Note who asked for what, and how it ended.
 
-    Inside of GZip, as it reads the type of an error in its body. The bodies of requests and of
-    answers that worked pass by unread: the routes say for which model they asked.
+    Inside GZip, as it reads the type of an error from the body. Bodies of requests and of
+    successful answers pass unread: the routes say which model was asked.
     """
 
     def __init__(self, app: ASGIApp, classroom: Classroom) -> None:
@@ -59,14 +59,14 @@ class Watch:
             await self.app(scope, receive, send_seen)
         except ClientDisconnect:
             raise
-        except Exception:  # is answered with this outside of all middleware
+        except Exception:  # answered with this outside all middleware
             end.status, end.body = 500, b'{"error":{"type":"internal_server_error"}}'
             raise
         finally:
             self._note(scope, end)
 
     def _note(self, scope: Scope, end: End) -> None:
-        """What needs no key, such as the Swagger page, says nothing about a learner."""
+        """Requests that need no key, such as for the Swagger page, say nothing about a learner."""
         sent = sent_key(Request(scope))
         failed_with_key = end.status >= 400 and sent is not None
         if not end.status or not (ASKED_MODEL in scope or failed_with_key):
@@ -89,7 +89,7 @@ class End:
 
     status: int = 0
     body: bytes = b""
-    """An error's alone."""
+    """Of an error only."""
 
     def see(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -109,7 +109,7 @@ class End:
 
 
 def add_classroom(app: Starlette, classroom: Classroom) -> None:
-    """Routes outside of the OpenAPI description, and the middleware.
+    """Add routes that the OpenAPI description leaves out, and the middleware.
 
     The page itself holds nothing, and is for everyone. It asks for the master key and sends it as
     a header, as all clients do. So there is no session to keep, nothing to steal from the browser

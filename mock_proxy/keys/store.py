@@ -83,10 +83,19 @@ class Meter:
     tokens: int = 0
     unsettled: int = 0
     """Tokens used beyond those reserved, not yet counted."""
+    is_late: bool = False
+    """Whether what was used is counted with the next request only."""
 
     def refresh(self, time: datetime) -> None:
         if time - self.started >= WINDOW:
             self.started, self.requests, self.tokens, self.unsettled = time, 0, 0, 0
+
+    def settle(self, tokens: int) -> None:
+        """Count tokens used beyond those reserved."""
+        if self.is_late:
+            self.unsettled += tokens
+        else:
+            self.tokens += tokens
 
 
 @dataclass
@@ -115,6 +124,8 @@ class Key:
     created_at: datetime = field(default_factory=now)
     updated_at: datetime = field(default_factory=now)
     settings_updated_at: datetime | None = None
+    last_active: datetime | None = None
+    deleted_at: datetime | None = None
     is_master: bool = False
     is_admin: bool = False
     """A proxy admin's own key: it makes and changes keys as the master key does, and is judged by
@@ -136,6 +147,11 @@ class Key:
         if self.max_budget is not None:
             self.max_budget = float(self.max_budget)  # is shown as 1.0, not as 1
 
+    @property
+    def manages(self) -> bool:
+        """Whether it makes, changes and sees all keys."""
+        return self.is_master or self.is_admin
+
     def keep(self) -> None:
         """Keep the key as it is now."""
         if self.store is not None:
@@ -143,7 +159,17 @@ class Key:
 
     def may_use(self, model: str) -> bool:
         """Whether the key's models include this one."""
+        model = self.meant_by(model)
         return self.uses_all_models() or any(fnmatchcase(model, str(m)) for m in self.models)
+
+    def meant_by(self, model: str) -> str:
+        """The model that this key calls by this name."""
+        return self.aliases().get(model, model)
+
+    def aliases(self) -> dict[str, str]:
+        """The key's own names for models."""
+        aliases = self.other.get("aliases") or {}
+        return {alias: model for alias, model in aliases.items() if isinstance(model, str)}
 
     def uses_all_models(self) -> bool:
         """Whether the key may use whatever model there is; an empty list means so."""
@@ -167,12 +193,19 @@ class Key:
             self.asked.popitem(last=False)
         return nth
 
+    def smallest_tpm_limit(self, model: str | None) -> int | None:
+        """Tokens a minute: the least that the key may use of this model, None for no limit."""
+        limits = (self.tpm_limit, self.model_tpm_limit.get(model or ""))
+        return min((limit for limit in limits if limit is not None), default=None)
+
     def admit(self, model: str, reserve: int) -> Admission:
         """Count one request against the key's limits, or raise OverLimit.
 
         ``reserve`` tokens are taken at once and settled by ``Admission.close``. LiteLLM
-        1.106.2 settles after the answer has left, so the next request is still judged by
-        the reservation alone: with a limit of 40 and 30 tokens a call, the third call fails.
+        settles a moment after the answer has left, so a request that follows at once is still
+        judged by the reservation alone: with a limit of 40 and 30 tokens a call, the third call
+        fails. A model's limit was recorded with a pause between the calls: here it is settled
+        with the answer.
         """
         scopes: list[tuple[str, str, int | None, int | None]] = [
             ("api_key", self.token, self.rpm_limit, self.tpm_limit),
@@ -186,7 +219,7 @@ class Key:
         scopes = [s for s in scopes if s[2] is not None or s[3] is not None]
         time = now()
         for scope, name, requests, _ in scopes:
-            meter = self.meters.setdefault(scope + name, Meter())
+            meter = self.meters.setdefault(scope + name, Meter(is_late=scope == "api_key"))
             meter.refresh(time)
             if requests is not None and meter.requests + 1 > requests:
                 raise OverLimit(scope, name, "requests", requests)
@@ -196,22 +229,20 @@ class Key:
         for scope, name, _, tokens in scopes:
             if tokens is not None and self.meters[scope + name].tokens + reserve > tokens:
                 raise OverLimit(scope, name, "tokens", tokens)
-        remaining: dict[str, tuple[int, int]] = {}
+        self.in_flight += 1
+        remaining: dict[tuple[str, LimitKind], tuple[int, int]] = {}
+        if parallel is not None:
+            remaining["api_key", "max_parallel_requests"] = (parallel - self.in_flight, parallel)
         meters = []
-        for scope, name, requests, _ in scopes:
+        for scope, name, requests, tokens in scopes:
             meter = self.meters[scope + name]
             meters.append(meter)
             meter.requests += 1
             meter.tokens += reserve
-            if scope == "api_key" and requests is not None:
-                remaining["requests"] = (requests - meter.requests, requests)
-        self.in_flight += 1
-        if parallel is not None:
-            remaining["max_parallel_requests"] = (parallel - self.in_flight, parallel)
-        if self.tpm_limit is not None:
-            used = self.meters["api_key" + self.token].tokens
-            remaining["tokens"] = (self.tpm_limit - used, self.tpm_limit)
-        for meter in meters:
+            if requests is not None:
+                remaining[scope, "requests"] = (requests - meter.requests, requests)
+            if tokens is not None:
+                remaining[scope, "tokens"] = (tokens - meter.tokens, tokens)
             meter.tokens += meter.unsettled
             meter.unsettled = 0
         return Admission(self, meters, reserve, remaining)
@@ -224,8 +255,8 @@ class Admission:
     key: Key
     meters: list[Meter]
     reserved: int
-    remaining: dict[str, tuple[int, int]]
-    """Per limit of the key: what remains, and the limit."""
+    remaining: dict[tuple[str, LimitKind], tuple[int, int]]
+    """Per limit, of the key or of the key with this model: what remains, and the limit."""
     is_open: bool = True
     reserved_cost: float = 0.0
 
@@ -255,9 +286,10 @@ class Admission:
         self.key.reserved = max(0.0, self.key.reserved - self.reserved_cost)
         if cost and (self.key.is_practice or not self.key.is_master):
             self.key.spend += cost
+            self.key.last_active = now()
             self.key.keep()
         for meter in self.meters:
-            meter.unsettled += tokens - self.reserved
+            meter.settle(tokens - self.reserved)
 
 
 class KeyStore:
@@ -270,6 +302,8 @@ class KeyStore:
         self._keys = {key.token: key for key in keeper.load()} if keeper else {}
         for key in self._keys.values():
             key.store = keeper
+        self.deleted: list[Key] = []
+        """The keys deleted since the proxy started, in that order."""
 
     def find(self, key: str) -> Key | None:
         """The key of this text, or of this SHA-256."""
@@ -279,16 +313,31 @@ class KeyStore:
             return self._keys.get(digest(key))
         return self._keys.get(key)
 
+    def find_deleted(self, key: str) -> Key | None:
+        """The deleted key of this text, or of this SHA-256."""
+        token = digest(key) if key.startswith("sk-") else key
+        return next((old for old in self.deleted if old.token == token), None)
+
     def add(self, text: str | None = None, **settings: Any) -> tuple[str, Key]:
-        """Make a key; returns its text and the key."""
+        """Make a key; returns its text and the key.
+
+        A key of this text that is there already stays as it is: LiteLLM answers as if it had made
+        one, and changes nothing.
+        """
         text = text or "sk-" + secrets.token_urlsafe(16)
         key = Key(digest(text), masked(text), store=self._keeper, **settings)
+        existing = self.find(text)
+        if existing is not None:
+            key.created_at = existing.created_at
+            return text, key
         self._keys[key.token] = key
         key.keep()
         return text, key
 
     def remove(self, key: Key) -> None:
         self._keys.pop(key.token, None)
+        key.deleted_at = now()
+        self.deleted = [*(old for old in self.deleted if old.token != key.token), key]
         key.store = None  # what it still spends is kept no more
         if self._keeper is not None:
             self._keeper.remove(key)
@@ -303,16 +352,31 @@ class KeyStore:
         return len(self._keys)
 
 
-DURATION = re.compile(r"(\d+)(mo|[smhdw])")
+DURATION = re.compile(r"(\d+)(mo|[smhdw]?)")
+DURATION_WORDS = {"hourly": "1h", "daily": "24h", "weekly": "7d", "monthly": "30d"}
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "mo": 2_592_000}
 
 
+class TooLong(ValueError):
+    """A duration that ends after the calendar does."""
+
+
 def duration(text: str) -> timedelta:
-    """``30s``, ``15m``, ``2h``, ``7d``, ``1w``, ``1mo`` as a length of time; else ValueError."""
-    match = DURATION.fullmatch(text)
+    """``30s``, ``15m``, ``2h``, ``7d``, ``1w``, ``1mo`` as a length of time; else ValueError.
+
+    As in LiteLLM, what follows the unit does not matter: ``30 days`` has no unit, ``30days`` has.
+    """
+    match = DURATION.match(DURATION_WORDS.get(text.strip().lower(), text))
     if match is None:
         raise ValueError("Invalid duration format")
-    return timedelta(seconds=int(match[1]) * UNITS[match[2]])
+    if not match[2]:
+        raise ValueError(f"Unsupported duration unit, passed duration: {text}")
+    try:
+        length = timedelta(seconds=int(match[1]) * UNITS[match[2]])
+        now() + length  # the year 9999 is the last
+    except (OverflowError, ValueError):
+        raise TooLong(f"duration is too long. Received: {text[:40]}") from None
+    return length
 
 
 def next_reset(text: str) -> datetime:

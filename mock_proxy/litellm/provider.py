@@ -1,29 +1,36 @@
 """What LiteLLM makes of a provider's failures: its statuses, texts, types and headers.
 
-Recorded from LiteLLM 1.106.2 for 400, 401, 404, 429, 500, 503, a timeout and an answer that is no
-JSON. Other statuses follow the same pattern.
+Recorded for 400, 401, 403, 404, 413, 422, 429, 500, 502, 503, 529, a timeout and an answer that is
+no JSON. Other statuses follow the same pattern.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from . import version as versions
 from . import wire
 from .wire import ProxyError
 
 NAMES = {
     400: "BadRequestError",
     401: "AuthenticationError: AuthenticationError",
-    403: "PermissionDeniedError: PermissionDeniedError",
-    404: "NotFoundError",
-    422: "UnprocessableEntityError",
+    403: "BadRequestError",
+    404: "NotFoundError: NotFoundError",
+    413: "BadRequestError",
+    422: "BadRequestError",
     429: "RateLimitError: RateLimitError",
     500: "InternalServerError: InternalServerError",
+    502: "BadGatewayError: BadGatewayError",
     503: "ServiceUnavailableError: ServiceUnavailableError",
 }
 TYPES = {401: "authentication_error", 429: "throttling_error"}
+
+COOLS_DOWN = (401, 404)
+"""Statuses after which LiteLLM leaves a model alone for some seconds: they will not pass."""
 
 TOO_LONG = (
     "maximum context length",
@@ -39,6 +46,12 @@ TOO_LONG_FOR_MODEL = (
     "\n\nSet 'context_window_fallback' - https://docs.litellm.ai/docs/routing#fallbacks"
 )
 
+REPEATED = ("/responses", "anthropic_messages")
+"""Routes whose errors repeat the provider's body."""
+
+CODED = ("/embeddings", "/completions")
+"""Routes whose errors repeat the provider's status, and in older versions its body."""
+
 LONGEST_MESSAGE = 2_000
 """Characters of a provider's message that are handed on; it may be a whole web page."""
 
@@ -53,11 +66,22 @@ NOT_HANDED_ON = ("set-cookie", "connection", "keep-alive", "transfer-encoding", 
 """Beginnings of names. LiteLLM behind LiteLLM would tell what its instructor's key has spent."""
 
 
-def failure(status: int, content: str, headers: wire.Headers, group: str) -> ProxyError:
+def failure(
+    status: int, content: str, headers: wire.Headers, group: str, route: str = "/chat/completions"
+) -> ProxyError:
     """What the caller gets for a provider's answer that is an error, with ``handed_on`` headers."""
+    is_new = versions.current().rewords_provider_errors
     told = _told(content)
-    message = str(told.get("message") or content or f"Error code: {status}")[:LONGEST_MESSAGE]
+    code = f"Error code: {status}"
+    message = str(told.get("message") or (not is_new and content) or code)
+    if told and route in REPEATED:
+        message = content
+    elif told and route in CODED:
+        message = f"{code} - {message if is_new else json.loads(content)}"
+    message = message[:LONGEST_MESSAGE]
     status = status if status >= 400 else 500
+    if is_new and status == 413:
+        status = 429
     kind = "internal_server_error" if status >= 500 else TYPES.get(status, "invalid_request_error")
     param = told.get("param") if status == 400 else None
     if status in (408, 504):
@@ -65,9 +89,23 @@ def failure(status: int, content: str, headers: wire.Headers, group: str) -> Pro
     elif status == 400 and any(sign in f"{message} {told.get('code')}" for sign in TOO_LONG):
         param, text = None, TOO_LONG_FOR_MODEL.format(message=message, group=group)
     else:
-        text = f"{NAMES.get(status, 'APIError: APIError')}: OpenAIException - {message}"
+        name = NAMES.get(status, "APIError: APIError")
+        if is_new and status == 403:
+            name, kind = "APIError: APIError", "permission_error"
+        if not is_new and told.get("code") == "model_not_found":
+            name = "NotFoundError"
+        text = f"{name}: OpenAIException - {message}"
     error = wire.failed(status, f"litellm.{text}", group, kind, param)
     error.headers |= headers
+    error.cools_down = status in COOLS_DOWN
+    return error
+
+
+def failed_inside(status: int, content: str, group: str) -> ProxyError:
+    """For an error that comes in the middle of a stream: no other model is asked any more."""
+    error = failure(status, content, {}, group)
+    text, _, _ = error.error["message"].partition(wire.ROUTER.partition("{")[0])
+    error.error["message"] = re.sub(r"^(litellm\.\w+: )\w+: (?=OpenAIException)", r"\1", text)
     return error
 
 
@@ -78,13 +116,22 @@ def unreachable(group: str) -> ProxyError:
     return wire.failed(500, message, group, "internal_server_error")
 
 
-def timed_out(group: str, timeout: float, seconds: float) -> ProxyError:
+def timed_out(
+    group: str, timeout: float, seconds: float, deployed: float | None = None
+) -> ProxyError:
+    """``timeout`` is the request's, ``deployed`` the model's own, in seconds."""
     message = (
         "litellm.Timeout: APITimeoutError - Request timed out. Error_str: Request timed out. - "
-        f"timeout value={timeout}, time taken={seconds:.1f} seconds\n\n"
-        f"Deployment Info: request_timeout: None\ntimeout: {timeout}"
+        f"timeout value={timeout}, time taken={seconds:.1f} seconds"
     )
+    message += deployment(deployed)
     return wire.failed(408, message, group, "invalid_request_error")
+
+
+def deployment(timeout: float | None) -> str:
+    """What an error that came too late says of the model's own time, in seconds."""
+    said = f"\n\nDeployment Info: request_timeout: None\ntimeout: {timeout}"
+    return said + "\nstream_timeout: None" * versions.current().rewords_provider_errors
 
 
 def unreadable(group: str, problem: object) -> ProxyError:

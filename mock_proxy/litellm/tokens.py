@@ -4,10 +4,12 @@ tiktoken fetches its tables when it runs, which fails offline. Here text falls i
 pieces that tiktoken's cl100k_base starts from (a word with the space before it, up to three
 digits, a run of punctuation, white space), and a piece is one token, but for
 
-- English words of more than 12 letters: one token for each 12 letters begun;
+- English words of more than 12 letters: one token for each 12 letters begun; of more than 16,
+  which few English words have: one for each 4;
 - words of other languages of more than 4 letters: one for each 4 letters begun, since the
   tables hold few of them. A line is taken for English unless it holds more of the small
   words of Dutch, German, French, Spanish or Italian than of English;
+- words of other alphabets, such as Cyrillic: one for each 2 letters begun;
 - scripts that write no spaces: one token a character.
 
 Measured against tiktoken 0.14: within 5% on English prose and titles, within 15% on Dutch,
@@ -30,8 +32,13 @@ PIECE = re.compile(
     r"|[ ]?(?:[^\s\w]|_)+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+LONG = 100_000
+"""Characters; everybody waits while they are counted."""
 LINE = re.compile(r"[^\r\n]*[\r\n]+|[^\r\n]+")  # with the empty lines below it
 UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+OTHER_ALPHABET = re.compile(r"[\u0370-\u06ff]")  # Greek, Cyrillic, Armenian, Hebrew, Arabic
+LONGEST_ENGLISH = 17  # with the space before it
 
 SMALL_WORDS = {
     "english": "the of and to is are for with that this it on as by be not you my",
@@ -42,7 +49,9 @@ ENGLISH, OTHER = (frozenset(words.split()) for words in SMALL_WORDS.values())
 
 
 def count(text: str) -> int:
-    """How many tokens the text is."""
+    """How many tokens the text is; of a long one, as many as its beginning lets expect."""
+    if len(text) > LONG:
+        return count(text[:LONG]) * len(text) // LONG
     return sum(1 for _ in _pieces(text))
 
 
@@ -55,7 +64,7 @@ def count_messages(messages: Iterable[Any]) -> int:
     """The tokens of a chat's messages, with what the chat form adds.
 
     Three for each message, one more for a name, and three that open the reply: OpenAI's
-    published rule, which LiteLLM 1.106.2 follows ("Hello" from a user is 8).
+    published rule, which LiteLLM follows ("Hello" from a user is 8).
     """
     total = 3
     for message in messages:
@@ -65,6 +74,49 @@ def count_messages(messages: Iterable[Any]) -> int:
         for key, value in message.items():
             total += count(text_of(value)) + (key == "name")
     return total
+
+
+def count_tools(tools: Iterable[Any], *, has_system: bool) -> int:
+    """The tokens that tools add to a chat, written as LiteLLM takes OpenAI to write them."""
+    lines = ["namespace functions {", ""]
+    for tool in tools:
+        function = tool.get("function") if isinstance(tool, Mapping) else None
+        if isinstance(function, Mapping) and function.get("name"):
+            if function.get("description"):
+                lines.append(f"// {function['description']}")
+            written = _parameters(function.get("parameters"))
+            if written:
+                lines += [f"type {function['name']} = (_: {{", written, "}) => any;", ""]
+            else:
+                lines += [f"type {function['name']} = () => any;", ""]
+    text = "\n".join([*lines, "} // namespace functions"])
+    return count(text) + 9 - 4 * has_system
+
+
+def _parameters(schema: Any) -> str:
+    """An object's properties, as TypeScript has them."""
+    schema = schema if isinstance(schema, Mapping) else {}
+    properties, required = schema.get("properties"), schema.get("required") or []
+    lines = []
+    for name, kind in properties.items() if isinstance(properties, Mapping) else ():
+        kind = kind if isinstance(kind, Mapping) else {}
+        if kind.get("description"):
+            lines.append(f"// {kind['description']}")
+        optional = "" if name in required else "?"
+        lines.append(f"{name}{optional}: {_type(kind)},")
+    return "\n".join(lines)
+
+
+def _type(kind: Mapping[str, Any]) -> str:
+    if kind.get("enum"):
+        return " | ".join(f'"{value}"' for value in kind["enum"])
+    if kind.get("type") == "array":
+        items = kind.get("items")
+        return f"{_type(items if isinstance(items, Mapping) else {})}[]"
+    if kind.get("type") == "object":
+        return "{\n" + _parameters(kind) + "\n}"
+    known = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean"}
+    return known.get(str(kind.get("type")), "any")
 
 
 def text_of(content: Any) -> str:
@@ -105,8 +157,11 @@ def _pieces(text: str) -> Iterable[str]:
 
 
 def _pieces_of_line(text: str) -> Iterable[str]:
-    longest, step = (12, 12) if _is_english(text) else (4, 4)
+    usual = (12, 12) if _is_english(text) else (4, 4)
     for piece in PIECE.findall(text):
+        longest, step = usual if len(piece) <= LONGEST_ENGLISH else (4, 4)
+        if OTHER_ALPHABET.search(piece):
+            longest = step = 2
         if UNSPACED.search(piece):
             yield from piece
         elif len(piece) > longest and piece[-1].isalpha():

@@ -1,6 +1,6 @@
-"""Bodies, headers and error texts, written as LiteLLM 1.106.2 writes them.
+"""Bodies, headers and error texts, written as LiteLLM writes them.
 
-The texts come from recordings of that version; ``tests/data/litellm`` holds them.
+The texts come from recordings; ``tests/data/litellm`` holds them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -18,8 +18,7 @@ from starlette.responses import Response
 
 from ..config import Model
 from ..keys import store
-
-VERSION = "1.106.2"
+from . import version as versions
 
 Headers = dict[str, str]
 
@@ -40,6 +39,8 @@ class ProxyError(Exception):
         super().__init__(message)
         self.status = status
         self.headers = headers or {}
+        self.cools_down = False
+        """Whether the model is left alone for some seconds."""
         self.error: dict[str, Any] = {
             "message": message,
             "type": type,
@@ -59,8 +60,17 @@ class Detail(Exception):
         self.detail = detail
 
 
+LARGEST_BODY_MB = 2
+"""LiteLLM itself has a limit only with a licence (``max_request_size_mb``). Everybody waits while a
+body is parsed; those of the lesson have less than 0.1 MB."""
+
+
+class TooLarge(Exception):
+    """A body that is longer than the limit, also when unpacked."""
+
+
 class NoMapping(Exception):
-    """A body that is JSON but no mapping, over which LiteLLM 1.106.2 stumbles (500)."""
+    """A body that is JSON but no mapping, over which older versions stumble (500)."""
 
 
 class JSON(Response):
@@ -83,22 +93,51 @@ def invalid_json(problem: object) -> ProxyError:
     return ProxyError(400, message, "invalid_request_error", "request_body")
 
 
+def invalid_form(problem: str) -> ProxyError:
+    message = f"Invalid form payload: {problem}"
+    return ProxyError(400, message, "invalid_request_error", "request_body")
+
+
 def not_authenticated(reason: str) -> ProxyError:
-    return ProxyError(401, f"Authentication Error, {reason}", "auth_error", "None")
+    return _key_error(f"Authentication Error, {reason}")
+
+
+def _key_error(message: str) -> ProxyError:
+    return ProxyError(401, message, "auth_error", versions.current().key_error_param)
+
+
+def for_administrators(path: str) -> ProxyError:
+    return not_authenticated(
+        "Only proxy admin can be used to generate, delete, update info for new keys/users/teams. "
+        f"Route={path}. Your role=unknown. Your user_id=*******"
+    )
+
+
+def not_in_body(parameter: str) -> ProxyError:
+    """For what would send a request elsewhere."""
+    return not_authenticated(
+        f"Rejected Request: {parameter} is not allowed in request body. Clientside passthrough "
+        "requires explicit admin opt-in via either `general_settings.allow_client_side_credentials "
+        "= true` (proxy-wide) or `configurable_clientside_auth_params` on the deployment in your "
+        "proxy config.yaml. Relevant Issue: "
+        "https://huntr.com/bounties/4001e1a2-7b7a-4776-a3ae-e6692ec3d997"
+    )
 
 
 def no_virtual_key(received: str) -> ProxyError:
     shown = f"{received[:4]}****{received[-4:]}" if len(received) > 8 else "****"
     message = f"LiteLLM Virtual Key expected. Received={shown}, expected to start with 'sk-'."
-    return ProxyError(401, message, "auth_error", "None")
+    return _key_error(message)
 
 
 def unknown_key(received: str) -> ProxyError:
-    message = (
-        "Authentication Error, Invalid proxy server token passed. "
-        f"Received API Key = {store.masked(received)}, Key Hash (Token) ={store.digest(received)}. "
-        "Unable to find token in cache or `LiteLLM_VerificationTokenTable`"
-    )
+    message = "Authentication Error, Invalid API key provided."
+    if versions.current().names_hash_of_unknown_key:
+        message = (
+            "Authentication Error, Invalid proxy server token passed. Received API Key = "
+            f"{store.masked(received)}, Key Hash (Token) ={store.digest(received)}. "
+            "Unable to find token in cache or `LiteLLM_VerificationTokenTable`"
+        )
     return ProxyError(401, message, "token_not_found_in_db", "key")
 
 
@@ -159,15 +198,60 @@ def unknown_model(route: str, model: object) -> ProxyError:
     return ProxyError(400, message, "invalid_request_error", extra=extra)
 
 
+ROUTER = "\n\nLiteLLM: model group '{group}' failed with the error above. "
+"""What the router adds to a failure."""
+
+
 def failed(
     status: int, message: str, group: str, type: str | None, param: str | None = None
 ) -> ProxyError:
     """A provider's failure as the router reports it."""
-    message += (
-        f"\n\nLiteLLM: model group '{group}' failed with the error above. "
-        "No fallback was attempted."
-    )
+    message += ROUTER.format(group=group) + "No fallback was attempted."
     return ProxyError(status, message, type, param)
+
+
+def fallbacks_failed(
+    first: ProxyError, group: str, fallbacks: Sequence[str], second: ProxyError
+) -> ProxyError:
+    """The first failure, with that of the first model that was asked instead."""
+    before, after = (
+        str(error.error["message"]).partition(ROUTER.partition("{")[0])[0]
+        for error in (first, second)
+    )
+    after = after.partition("\nmodel=")[0]
+    names = ", ".join(fallbacks)
+    message = f"{before}{ROUTER.format(group=group)}Fallback to {names} also failed: {after}"
+    return ProxyError(first.status, message, first.error["type"], first.error["param"])
+
+
+def not_deployed(model: str) -> ProxyError:
+    """For a fallback that is no model."""
+    message = (
+        f"litellm.BadRequestError: You passed in model={model}. "
+        "There are no healthy deployments for this model"
+    )
+    return ProxyError(400, message, "invalid_request_error")
+
+
+def in_cooldown(model: str, ids: Sequence[str], seconds: int) -> ProxyError:
+    message = (
+        f"No deployments available for selected model, Try again in {seconds} seconds. All "
+        f"deployments for selected model are in cooldown. Passed model={model}. "
+        f"pre-call-checks=False, cooldown_list={list(ids)}"
+    )
+    headers = {"retry-after": str(seconds)}
+    return ProxyError(429, message, "all_deployments_in_cooldown", headers=headers)
+
+
+def mock_testing(parameter: str) -> ProxyError:
+    message = (
+        f"Mock testing request params are disabled on this proxy: {parameter}. An admin can "
+        "enable them by setting "
+        "`general_settings.dangerously_allow_mock_testing_request_params: true` in config.yaml. "
+        "This setting cannot be changed from the Admin UI or the API."
+    )
+    extra = {"provider_specific_fields": {"error": message}}
+    return ProxyError(400, message, "invalid_request_error", extra=extra)
 
 
 # --- headers ----------------------------------------------------------------------------------
@@ -185,12 +269,22 @@ def key_headers(key: store.Key, cost: float = 0.0) -> Headers:
 
 
 def error_headers(
-    key: store.Key, call_id: str, *, version: bool = False, timeout: float | None = None
+    key: store.Key,
+    call_id: str,
+    model: Model | None,
+    *,
+    version: bool = False,
+    timeout: float | None = None,
 ) -> Headers:
-    """For an error after authentication. Only some routes name the version."""
+    """For an error after authentication; the model if it is known.
+
+    Only some routes name the version.
+    """
     headers = {"x-litellm-call-id": call_id}
+    if model is not None and versions.current().names_model_in_errors:
+        headers |= {"x-litellm-model-id": model.id, "x-litellm-model-name": model.target}
     if version:
-        headers["x-litellm-version"] = VERSION
+        headers["x-litellm-version"] = versions.current().number
     headers |= {"x-litellm-response-cost": "0", **key_headers(key)}
     if timeout is not None:
         headers["x-litellm-timeout"] = str(timeout)
@@ -205,14 +299,15 @@ def answer_headers(
     call_id: str,
     cost: tuple[float, float] | None,
     seconds: float,
-    remaining: Mapping[str, tuple[int, int]],
+    remaining: Mapping[tuple[str, store.LimitKind], tuple[int, int]],
     model_limits: Mapping[str, int],
     is_stream: bool = False,
+    fallbacks: int = 0,
 ) -> Headers:
     """For an answer: who made it, what it cost in USD (prompt, completion), what remains.
 
-    A stream's headers leave before its cost is known, and say 0.0. A total
-    of nothing is left out, as where no price is known.
+    A stream's headers leave before its cost is known, and have no total. A total of nothing
+    stands for a price that is not known, too.
     """
     prompt, completion = (0.0, 0.0) if is_stream or cost is None else cost
     total = prompt + completion
@@ -221,9 +316,9 @@ def answer_headers(
         "x-litellm-model-id": model.id,
         "x-litellm-model-name": model.target,
         "x-litellm-model-api-base": model.api_base,
-        "x-litellm-version": VERSION,
+        "x-litellm-version": versions.current().number,
     }
-    if total:
+    if total or (not is_stream and versions.current().says_unknown_cost_as_zero):
         headers["x-litellm-response-cost"] = str(total)
     headers |= {
         "x-litellm-response-cost-original": str(total),
@@ -243,11 +338,11 @@ def answer_headers(
         "x-litellm-model-group": group,
         **{f"x-ratelimit-{name}": str(value) for name, value in model_limits.items()},
         "x-litellm-attempted-retries": "0",
-        "x-litellm-attempted-fallbacks": "0",
+        "x-litellm-attempted-fallbacks": str(fallbacks),
     }
-    for kind, (left, limit) in remaining.items():
-        headers[f"x-ratelimit-api_key-remaining-{kind}"] = str(left)
-        headers[f"x-ratelimit-api_key-limit-{kind}"] = str(limit)
+    for (scope, kind), (left, limit) in remaining.items():
+        headers[f"x-ratelimit-{scope}-remaining-{kind}"] = str(left)
+        headers[f"x-ratelimit-{scope}-limit-{kind}"] = str(limit)
     return headers
 
 
@@ -285,13 +380,13 @@ def usage(prompt: int, completion: int) -> dict[str, Any]:
     }
 
 
-def usage_details() -> dict[str, Any]:
-    """How a provider breaks its tokens down, where none is of a special kind."""
+def usage_details(reasoning: int = 0) -> dict[str, Any]:
+    """How a provider breaks its tokens down, where at most the reasoning is of a special kind."""
     return {
         "completion_tokens_details": {
             "accepted_prediction_tokens": 0,
             "audio_tokens": 0,
-            "reasoning_tokens": 0,
+            "reasoning_tokens": reasoning,
             "rejected_prediction_tokens": 0,
         },
         "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": 0},

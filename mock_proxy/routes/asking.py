@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from ..call import (
+    COOLDOWN,
     DEFAULT_TIMEOUT,
     Body,
     Call,
     Caller,
     Instead,
-    Piece,
     Proxy,
-    Ready,
     Reply,
     Stream,
     max_tokens,
     unasked_limit,
 )
+from ..config import Model
 from ..keys.store import OverBudget, OverLimit
-from ..litellm import checks, tokens, wire
+from ..litellm import checks, reasoning, tokens, wire
+from ..litellm import version as versions
 from ..litellm.wire import JSON, ProxyError
 
 
@@ -35,12 +37,12 @@ async def _reply(call: Call) -> Reply:
     return await call.maker.reply(call)
 
 
-async def _whole_first(call: Call) -> Stream:
-    return Whole(await call.maker.reply(call))
-
-
 def _as_it_is(error: ProxyError, call: Call | None) -> ProxyError:
     return error
+
+
+def _broken_off(error: ProxyError) -> bytes:
+    return wire.event({"error": error.error})
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Form:
     end: bytes = wire.DONE
     """What follows them when all is paid."""
     make: Callable[[Call], Awaitable[Reply]] = _reply
-    stream: Callable[[Call], Awaitable[Stream]] = _whole_first
+    takes_null: bool = False
+    """Whether null is enough for what it needs."""
     is_checked: bool = False
     """Whether LiteLLM looks at its parameters itself."""
     names_version: bool = False
@@ -70,7 +73,9 @@ class Form:
     """Beginnings of headers that its answers lack."""
     left_out_of_streams: tuple[str, ...] = ()
     error: Callable[[ProxyError, Call | None], ProxyError] = _as_it_is
-    """An error in this form; the call is None where the request was not let in."""
+    """An error in this form; the call is None if the request was not let in."""
+    broken_off: Callable[[ProxyError], bytes] = _broken_off
+    """The event with an error that came in the middle of a stream; LiteLLM ends with it."""
 
 
 async def ask(request: Request, proxy: Proxy, caller: Caller, form: Form) -> Response:
@@ -82,21 +87,49 @@ async def _ask(request: Request, proxy: Proxy, caller: Caller, form: Form) -> Re
     call: Call | None = None
     try:
         async with let_in(request, proxy, caller, form) as call:
-            if form.is_checked:
-                checks.check(call.body, call.model)
-            checks.at_first(call.model, call.group, caller.key)
-            await asyncio.sleep(float(call.model.params.get("mock_delay") or 0))
-            return await _answer(call, form)
+            return await _of_some_model(proxy, call, form)
     except Instead as instead:
         return instead.response
     except ProxyError as error:
         raise form.error(error, call) from None
 
 
+async def _of_some_model(proxy: Proxy, call: Call, form: Form) -> Response:
+    """The model's answer, or, if it fails, that of the first of its fallbacks that does not."""
+    try:
+        return await _attempt(proxy, call, form)
+    except ProxyError as error:
+        others = checks.fallbacks(call.body, call.group)
+        if not others:
+            raise
+        errors = [error]
+    for name, body in others:
+        try:
+            return await _attempt(proxy, proxy.instead(call, name, body), form)
+        except ProxyError as error:
+            errors.append(error)
+    raise wire.fallbacks_failed(errors[0], call.group, [name for name, _ in others], errors[1])
+
+
+async def _attempt(proxy: Proxy, call: Call, form: Form) -> Response:
+    proxy.refuse_cooling(call)
+    if form.is_checked:
+        checks.check(call.body, call.model)
+    reasoning.check(call.body, call.model, form.name)
+    checks.at_first(call.model, call.group, call.caller.key)
+    await asyncio.sleep(float(call.model.params.get("mock_delay") or 0))
+    try:
+        return await _answer(call, form)
+    except ProxyError as error:
+        if error.cools_down:
+            proxy.cooling[call.model.id] = time.monotonic() + COOLDOWN
+        raise
+
+
 async def _answer(call: Call, form: Form) -> Response:
     if not call.is_stream:
         return whole(call, form, await form.make(call))
-    stream = await form.stream(call)
+    stream = await call.maker.stream(call)
     reply = stream.reply()
     if reply.body is not None:
         return whole(call, form, reply)
@@ -124,9 +157,11 @@ async def events(call: Call, form: Form, stream: Stream) -> AsyncIterator[bytes]
         async for event in form.events(call, stream):
             yield event
             await asyncio.sleep(0)  # lets other requests, and a client's leaving, be noticed
-    except ProxyError as error:  # in the middle: LiteLLM writes it into the stream, and ends
+    except ProxyError as error:
         call.admission.close()
-        yield wire.event({"error": error.error})
+        yield form.broken_off(error)
+        if form.end and versions.current().ends_broken_stream:
+            yield form.end
         return
     call.settle(stream.reply())
     if form.end:
@@ -171,42 +206,29 @@ class Events(StreamingResponse):
             await self._source.close()
 
 
-class Whole:
-    """A stream of an answer that was made, and is to be paid for, as a whole."""
-
-    def __init__(self, reply: Reply) -> None:
-        self._reply = reply
-
-    async def pieces(self) -> AsyncIterator[Piece | Ready]:
-        for index, choice in enumerate(self._reply.choices):
-            yield [{"index": index, "delta": {"content": choice.text}}]
-
-    def reply(self) -> Reply:
-        return self._reply
-
-    async def close(self) -> None:
-        pass
-
-
 @contextlib.asynccontextmanager
 async def let_in(request: Request, proxy: Proxy, caller: Caller, form: Form) -> AsyncIterator[Call]:
     """Let the request in, and give errors on the way to its answer their headers.
 
     LiteLLM's order: the model's type, the key's limits, the needed parameters, the model.
-    With an error, what was let in is closed unpaid.
+    With an error, what was let in is closed unpaid. Who leaves pays for the prompt.
     """
     timeout: float | None = None
+    model: Model | None = None
     admission = None
+    call: Call | None = None
     try:
         body = caller.body
         name = request.path_params.get("model") or body.get("model")
         if name is not None and not isinstance(name, str):
             raise wire.model_is_no_text()
-        admission = caller.key.admit(name or "", reserve=_reserve(body, caller.key.tpm_limit))
+        model = proxy.config.find(caller.key.meant_by(name)) if name else None
+        reserve = _reserve(body, caller.key.smallest_tpm_limit(name))
+        admission = caller.key.admit(name or "", reserve)
         for parameter in form.needs:
-            if body.get(parameter) is None:
+            if body.get(parameter) is None and not (form.takes_null and parameter in body):
                 raise wire.missing_parameter(form.name, parameter)
-        model = proxy.config.find(name) if name else None
+        checks.refuse_mock_testing(body)
         if name is None or model is None:
             raise wire.unknown_model(form.name, name)
         timeout = float(model.params.get("timeout") or form.default_timeout)
@@ -232,14 +254,18 @@ async def let_in(request: Request, proxy: Proxy, caller: Caller, form: Form) -> 
         raise wire.over_budget(caller.key, over.current, over.estimate) from None
     except OverLimit as limit:
         error = wire.over_limit(limit)
-        error.headers |= wire.error_headers(caller.key, caller.call_id, version=form.names_version)
+        error.headers |= wire.error_headers(
+            caller.key, caller.call_id, model, version=form.names_version
+        )
         raise error from None
     except BaseException as error:
+        if call is not None and isinstance(error, asyncio.CancelledError):
+            call.settle_left()
         if admission is not None:
             admission.close()
         if isinstance(error, ProxyError):
             error.headers |= wire.error_headers(
-                caller.key, caller.call_id, version=form.names_version, timeout=timeout
+                caller.key, caller.call_id, model, version=form.names_version, timeout=timeout
             )
         raise
 
@@ -263,7 +289,7 @@ T = TypeVar("T")
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Do the work, but no longer than the client waits: nobody is to pay for what nobody reads.
+    """Do the work, but no longer than the client waits: nobody reads what comes of it then.
 
     The body has been read, so what comes next is the client's leaving.
     """
@@ -297,5 +323,44 @@ def wants_usage(call: Call) -> bool:
     return isinstance(options, dict) and bool(options.get("include_usage"))
 
 
-async def in_pieces(call: Call) -> Stream:
-    return await call.maker.stream(call)
+def streamed_with_usage(body: Body) -> Body:
+    """As LiteLLM asks for a stream in a form that reports the tokens at its end."""
+    if body.get("stream") is not True:
+        return {}
+    return {"stream": True, "stream_options": {"include_usage": True}}
+
+
+Part = tuple[Literal["text", "tool", "arguments", "end"], int, Any]
+
+
+async def parts_of(stream: Stream) -> AsyncIterator[Part]:
+    """The first answer as it comes, for forms that know one answer alone.
+
+    A piece of its text; the ``{"id", "name"}`` of a tool that is called; a piece of the arguments
+    for the tool of this number; or why it ended.
+    """
+    called: set[int] = set()
+    async for piece in stream.pieces():
+        for choice in piece if isinstance(piece, list) else ():
+            if choice["index"] != 0:
+                continue
+            delta = choice["delta"]
+            if isinstance(delta.get("content"), str) and delta["content"]:
+                yield "text", 0, delta["content"]
+            calls = delta.get("tool_calls")
+            for made in calls if isinstance(calls, list) else ():
+                if not isinstance(made, dict) or not isinstance(made.get("function"), dict):
+                    continue
+                at, function = made.get("index") or 0, made["function"]
+                if at not in called:
+                    called.add(at)
+                    name = str(function.get("name") or "")
+                    yield (
+                        "tool",
+                        at,
+                        {"id": str(made.get("id") or wire.new_id("call_"))} | {"name": name},
+                    )
+                if isinstance(function.get("arguments"), str) and function["arguments"]:
+                    yield "arguments", at, function["arguments"]
+            if choice.get("finish_reason"):
+                yield "end", 0, str(choice["finish_reason"])

@@ -14,7 +14,8 @@ from starlette.responses import Response
 from ..call import Caller, Proxy
 from ..config import Model
 from ..keys.store import Key
-from ..litellm import checks, tokens, wire
+from ..litellm import checks, reasoning, tokens, wire
+from ..litellm import version as versions
 from ..litellm.wire import JSON, Detail
 
 SHOWN = {
@@ -39,28 +40,29 @@ FLAGS = (
     "use_xai_oauth",
     "merge_reasoning_content_in_choices",
 )
-"""Parameters that LiteLLM 1.106.2 shows of every model, false unless the file says otherwise."""
+"""Parameters that LiteLLM shows of every model, false unless the file says otherwise."""
 
 
 def visible(proxy: Proxy, key: Key) -> list[str]:
     """The names of the models that the key may use.
 
-    A key with models of its own lists those, in its own order, also such as do not exist
-    (LiteLLM 1.106.2); any other lists the file's.
+    A key with models of its own lists those, in its own order, also such as do not exist; any
+    other lists the file's. The key's own names for models come last (LiteLLM 1.106.2).
     """
+    aliases = [name for name in key.aliases() if key.may_use(name)]
     if key.uses_all_models():
-        return proxy.config.names()
+        return [*proxy.config.names(), *aliases]
     named = (str(name) for name in key.models if name != "no-default-models")
-    return list(dict.fromkeys(name for name in named if "*" not in name))
+    return list(dict.fromkeys([*(name for name in named if "*" not in name), *aliases]))
 
 
-def entry(proxy: Proxy, name: str) -> dict[str, Any]:
-    model = proxy.config.find(name)
+def entry(proxy: Proxy, key: Key, name: str) -> dict[str, Any]:
+    model = proxy.config.find(key.meant_by(name))
     return wire.model_entry(name, tokens.facts(model.target, model.info) if model else {})
 
 
 async def listing(request: Request, proxy: Proxy, caller: Caller) -> Response:
-    entries = [entry(proxy, name) for name in visible(proxy, caller.key)]
+    entries = [entry(proxy, caller.key, name) for name in visible(proxy, caller.key)]
     if request.query_params.get("include_metadata", "").lower() == "true":
         entries = [{**one, "metadata": {"fallbacks": []}} for one in entries]
     return JSON({"data": entries, "object": "list"})
@@ -70,7 +72,7 @@ async def one(request: Request, proxy: Proxy, caller: Caller) -> Response:
     name = request.path_params["model_id"]
     if name not in visible(proxy, caller.key):
         raise Detail(404, f"The model `{name}` does not exist or is not accessible")
-    return JSON(entry(proxy, name))
+    return JSON(entry(proxy, caller.key, name))
 
 
 async def info(request: Request, proxy: Proxy, caller: Caller) -> Response:
@@ -81,29 +83,42 @@ async def info(request: Request, proxy: Proxy, caller: Caller) -> Response:
         shown = [model for model in shown if model.id == wanted]
         if not shown:
             raise Detail(400, {"error": f"Model id = {wanted} not found on litellm proxy"})
-    return JSON({"data": [_info(model) for model in shown]})
+    return JSON({"data": [_info(model, caller.key) for model in shown]})
 
 
-def _info(model: Model) -> dict[str, Any]:
+def _info(model: Model, key: Key) -> dict[str, Any]:
+    """One model, its fields in LiteLLM's order: those of the file, then those of the tables."""
     params = {name: value for name, value in model.params.items() if name in SHOWN}
-    form = _forms()
-    info = {name: value for name, value in model.info.items() if name in form["model_info"]}
+    for name in ("timeout", "stream_timeout"):
+        if isinstance(params.get(name), int):
+            params[name] = float(params[name])
+    mocked = [name for name in params if name.startswith("mock_") and name != "mock_response"]
+    last = ("mock_response", "model", *mocked)
+    form = _form("model_info")
+    info = {name: value for name, value in model.info.items() if name in form}
     info |= _without_secrets({k: v for k, v in model.info.items() if k not in info})
+    if not key.is_master:
+        info["direct_access"] = False  # LiteLLM means: of a user, not of a key
     facts = tokens.facts(model.target, model.info)
     known = {
-        **{name: value for name, value in facts.items() if name in form["model_info"]},
+        **{name: value for name, value in facts.items() if name in form},
         "id": model.id,
         "db_model": False,
         "member_auto_router": False,
         "pricing_overrides": [],
         "key": tokens.key_in_table(model.target) or model.target,
         "litellm_provider": model.target.partition("/")[0],
-        "supported_openai_params": form["supported_openai_params"],
+        "supported_openai_params": _supported(model.target),
     }
+    first = ("id", "db_model", "member_auto_router")
     return {
         "model_name": model.name,
-        "litellm_params": {**dict.fromkeys(FLAGS, False), **params},
-        "model_info": {**form["model_info"], **known, **info},
+        "litellm_params": {
+            **{name: value for name, value in params.items() if name not in last},
+            **{name: params.get(name, False) for name in FLAGS},
+            **{name: params[name] for name in last if name in params},
+        },
+        "model_info": {**dict.fromkeys([*first, *info]), **form, **known, **info},
     }
 
 
@@ -135,23 +150,27 @@ async def groups(request: Request, proxy: Proxy, caller: Caller) -> Response:
 def _group(proxy: Proxy, name: str) -> dict[str, Any]:
     model = proxy.config.find(name)
     assert model is not None, "names() lists only what find() finds"
-    form = _forms()
+    form = _form("group")
     facts = tokens.facts(model.target, model.info)
-    known = {name: value for name, value in facts.items() if name in form["group"]}
+    known = {name: value for name, value in facts.items() if name in form}
     in_table = tokens.key_in_table(model.target) is not None
     for limit in ("max_input_tokens", "max_output_tokens"):
         if limit in known:
             known[limit] = float(known[limit])
     return {
-        **form["group"],
+        **form,
         **known,
         "model_group": name,
         "providers": [model.target.partition("/")[0]],
         "tpm": model.params.get("tpm"),
         "rpm": model.params.get("rpm"),
         "supported_reasoning_efforts": None if model.info or not in_table else [],
-        "supported_openai_params": form["supported_openai_params"],
+        "supported_openai_params": _supported(model.target),
     }
+
+
+def _supported(target: str) -> list[str]:
+    return reasoning.supported(target.rpartition("/")[2], _forms()["supported_openai_params"])
 
 
 async def parameters(request: Request, proxy: Proxy, caller: Caller) -> Response:
@@ -160,19 +179,27 @@ async def parameters(request: Request, proxy: Proxy, caller: Caller) -> Response
     if name is None:
         problem = {"type": "missing", "loc": ["query", "model"], "msg": "Field required"}
         raise Detail(422, [problem])
-    supported = list(_forms()["supported_openai_params"])
-    if tokens.key_in_table(name):
-        lacking = ["reasoning_effort"]
-        if name in checks.WITHOUT_RESPONSE_FORMAT:
-            lacking.append("response_format")
+    supported = _supported(name)
+    if reasoning.lacks(name):
+        supported.insert(supported.index("reasoning_effort"), "user")
+    elif tokens.key_in_table(name):
+        lacking = checks.unsupported(name)
         supported = [parameter for parameter in supported if parameter not in lacking] + ["user"]
     elif proxy.config.find(name) is None:
         raise Detail(400, {"error": f"Could not map model={name}"})
     return JSON({"supported_openai_params": supported})
 
 
+def _form(name: str) -> dict[str, Any]:
+    """The fields of one kind of answer, with their empty values."""
+    form: dict[str, Any] = _forms()[name]
+    if versions.current().has_newer_fields:
+        return form
+    newer = _forms()["newer"][name]
+    return {field: value for field, value in form.items() if field not in newer}
+
+
 @cache
 def _forms() -> dict[str, Any]:
-    """The fields of these answers in LiteLLM 1.106.2, with their empty values."""
     path = Path(__file__).with_name("model_forms.json")
     return dict(json.loads(path.read_text(encoding="utf-8")))

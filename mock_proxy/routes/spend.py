@@ -12,8 +12,12 @@ from starlette.responses import Response
 
 from ..keys import store
 from ..keys.store import Key
+from ..litellm import version as versions
 from ..litellm import wire
 from ..litellm.spend_log import Entry, SpendLog
+
+MOST_DAYS = 366
+"""Days without spend that are listed, as the last day asked for may be in the year 9999."""
 
 
 def answer(request: Request, log: SpendLog, caller: Key) -> Response:
@@ -25,7 +29,7 @@ def answer(request: Request, log: SpendLog, caller: Key) -> Response:
     failed are not listed.
     """
     query = request.query_params
-    entries = [entry for entry in log.newest_first() if caller.is_master or entry.key is caller]
+    entries = [entry for entry in log.newest_first() if caller.manages or entry.key is caller]
     if wanted := query.get("api_key"):
         token = store.digest(wanted) if wanted.startswith("sk-") else wanted
         entries = [entry for entry in entries if entry.key.token == token]
@@ -55,8 +59,9 @@ def _days(entries: list[Entry], last: date) -> Iterator[dict[str, Any]]:
             "models": _sums((entry.body()["model"], entry.spend) for entry in of_day),
         }
     day = entries[0].ended.date() if entries else last
-    while (day := day + timedelta(days=1)) <= last:
-        yield {"startTime": day.isoformat(), "spend": 0, "users": {}, "models": {}}
+    for days in range(1, min((last - day).days, MOST_DAYS) + 1):
+        later = day + timedelta(days=days)
+        yield {"startTime": later.isoformat(), "spend": 0, "users": {}, "models": {}}
 
 
 def _sums(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
@@ -72,9 +77,8 @@ def _date(text: str | None) -> datetime:
         return datetime.strptime(f"{text} +0000", "%Y-%m-%d %z")
     except ValueError:
         problem = f"time data {text!r} does not match format '%Y-%m-%d'"
-        raise wire.ProxyError(
-            500, f"/spend/logs Error{problem}", "internal_error", "None"
-        ) from None
+        message, param = f"/spend/logs Error{problem}", versions.current().key_error_param
+        raise wire.ProxyError(500, message, "internal_error", param) from None
 
 
 def _json(rows: Iterable[dict[str, Any]]) -> Response:

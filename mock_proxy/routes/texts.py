@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from ..call import Body, Call, Caller, Proxy, Ready, Reply, Stream
 from ..litellm import tokens, wire
+from ..litellm import version as versions
 from ..litellm.wire import ProxyError
-from .asking import Form, ask, in_pieces, usage_of, wants_usage
+from .asking import Form, ask, usage_of, wants_usage
 
 
 async def complete(request: Request, proxy: Proxy, caller: Caller) -> Response:
@@ -19,27 +20,38 @@ async def complete(request: Request, proxy: Proxy, caller: Caller) -> Response:
 
 
 def read(body: Body, group: str) -> Body:
-    """LiteLLM asks a chat model with one message."""
+    """LiteLLM asks a chat model with one message for each prompt, and hands on its one answer."""
     prompt = body["prompt"]
-    if isinstance(prompt, list) and all(isinstance(part, str) for part in prompt):
-        prompt = " ".join(prompt)
-    if not isinstance(prompt, str):
+    prompts = prompt if isinstance(prompt, list) else [prompt]
+    if not prompts or not isinstance(prompt, (str, list)):
         raise _unmapped(prompt, group)
-    return {**body, "model": group, "messages": [{"role": "user", "content": prompt}]}
+    if isinstance(prompts[0], int):
+        prompts = [prompts]
+    for part in prompts:
+        if not isinstance(part, (str, list)):
+            raise _failed(f"'{type(part).__name__}' object is not iterable", group)
+    texts = [part if isinstance(part, str) else " ".join(map(str, part)) for part in prompts]
+    messages = [{"role": "user", "content": text} for text in texts]
+    return {**body, "model": group, "messages": messages}
 
 
 def _unmapped(prompt: Any, group: str) -> ProxyError:
-    message = (
-        "litellm.APIConnectionError: APIConnectionError: OpenAIException - Unmapped prompt format. "
-        f"Your prompt is neither a list of strings nor a string. prompt={prompt}. "
-        "File an issue - https://github.com/BerriAI/litellm/issues"
+    return _failed(
+        "Unmapped prompt format. Your prompt is neither a list of strings nor a string. "
+        f"prompt={prompt}. File an issue - https://github.com/BerriAI/litellm/issues",
+        group,
     )
-    return wire.failed(500, message, group, None)
+
+
+def _failed(problem: str, group: str) -> ProxyError:
+    message = f"litellm.APIConnectionError: APIConnectionError: OpenAIException - {problem}"
+    known = "internal_server_error" if versions.current().types_every_error else None
+    return wire.failed(500, message, group, known)
 
 
 def in_form(error: ProxyError, call: Call | None) -> ProxyError:
-    """Of its own headers LiteLLM 1.106.2 sends but one here; and it writes an unknown model's
-    error in a form of its own."""
+    """Of its own headers LiteLLM sends but one here; and it writes an unknown model's
+    error, and a parameter's, in forms of their own."""
     headers = {
         name: text
         for name, text in error.headers.items()
@@ -47,17 +59,23 @@ def in_form(error: ProxyError, call: Call | None) -> ProxyError:
     }
     if "provider_specific_fields" in error.error:
         message = f"400: {{'error': '{error.error['message']}'}}"
+        if versions.current().types_every_error:
+            return ProxyError(400, message, "invalid_request_error", headers=headers)
         return ProxyError(400, message, "None", "None", headers=headers)
+    if error.status == 400 and call is not None and not versions.current().types_every_error:
+        error.error["type"] = "None" if "UnsupportedParams" in error.error["message"] else None
     error.headers = headers
     return error
 
 
 def body_of(call: Call, reply: Reply) -> dict[str, Any]:
     usage = usage_of(reply)
-    for name in ("completion_tokens_details", "prompt_tokens_details"):
+    more = ("text_tokens", "image_tokens", "video_tokens")
+    of_prompt = versions.current().more_prompt_details or more
+    details = {"completion_tokens_details": more, "prompt_tokens_details": of_prompt}
+    for name, names in details.items():
         known = usage.get(name)
-        more = {"text_tokens": None, "image_tokens": None, "video_tokens": None}
-        usage[name] = None if known is None else {**known, **more}
+        usage[name] = None if known is None else {**known, **dict.fromkeys(names)}
     return {
         "id": call.id,
         "object": "text_completion",
@@ -93,7 +111,7 @@ async def events(call: Call, stream: Stream) -> AsyncIterator[bytes]:
 
 
 def _chunk(call: Call, choice: dict[str, Any], **more: Any) -> dict[str, Any]:
-    if not wants_usage(call):  # then each chunk carries an empty count (LiteLLM 1.106.2)
+    if not wants_usage(call) and versions.current().text_chunks_have_usage:
         more = {"usage": wire.usage(0, 0)}
     return {
         "id": call.id,
@@ -106,25 +124,25 @@ def _chunk(call: Call, choice: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def _usage_chunk(call: Call, reply: Reply) -> dict[str, Any]:
-    usage = wire.usage(reply.prompt_tokens, reply.completion_tokens)
-    usage["completion_tokens_details"] = {
-        "reasoning_tokens": 0,
-        "text_tokens": reply.completion_tokens,
-    }
+    usage = usage_of(reply)
+    if "usage" not in reply.said:  # no provider told more
+        text_tokens = {"reasoning_tokens": 0, "text_tokens": reply.completion_tokens}
+        usage["completion_tokens_details"] = text_tokens
     price = call.price(reply)
     cost = {} if price is None else {"cost": sum(price)}
-    return _chunk(call, {"index": 0}, usage={**usage, **cost})
+    choices = [{"index": 0}] if versions.current().usage_chunk_has_choice else []
+    return {**_chunk(call, {}), "choices": choices, "usage": {**usage, **cost}}
 
 
 FORM = Form(
     "/completions",
     needs=("prompt",),
+    takes_null=True,
     read=read,
     body=body_of,
     events=events,
-    stream=in_pieces,
     is_checked=True,
-    # What LiteLLM 1.106.2 leaves out of a streamed completion.
+    # What LiteLLM leaves out of a streamed completion.
     left_out_of_streams=(
         "x-litellm-model-api-base",
         "x-litellm-response-cost",
@@ -151,7 +169,18 @@ async def count(request: Request, proxy: Proxy, caller: Caller) -> Response:
     prompt, messages = body.get("prompt"), body.get("messages")
     if prompt is None and messages is None:
         raise wire.Detail(400, "prompt or messages or contents must be provided")
+    if None not in (prompt, messages) and not versions.current().counts_prompt_beside_messages:
+        raise wire.ProxyError(
+            400,
+            "prompt cannot be sent with messages or contents. "
+            "Set drop_params to count them without the prompt",
+            "invalid_request_error",
+            "prompt",
+        )
     total = tokens.count_messages(messages) if messages is not None else tokens.count(prompt or "")
+    if messages is not None and isinstance(body.get("tools"), list):
+        has_system = any(isinstance(m, dict) and m.get("role") == "system" for m in messages)
+        total += tokens.count_tools(body["tools"], has_system=has_system)
     return wire.JSON(
         {
             "total_tokens": total,

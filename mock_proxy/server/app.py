@@ -8,7 +8,7 @@ FastAPI's.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..answers import recording
 from ..answers.canned import Canned
@@ -30,10 +31,13 @@ from ..classroom.board import Classroom
 from ..classroom.watch import add_classroom
 from ..config import Model, ProxyConfig
 from ..keys.store import KeyStore
+from ..litellm import version as versions
+from ..litellm.version import Version
 from ..litellm.wire import JSON, Detail, ProxyError
 from ..routes import admin, chat, embed, messages, models, responses, texts
 from ..routes.auth import enter
 from . import swagger
+from .guard import Guard
 from .middleware import RequestSize, SecurityHeaders
 
 if TYPE_CHECKING:  # httpx is not for those who relay nothing
@@ -50,28 +54,49 @@ def create_app(
     kept: Mapping[str, Recording] | None = None,
     *,
     only_recorded: bool = False,
+    guarded: str | None = None,
 ) -> Starlette:
-    """The application; requests change nothing but ``keys``, and ``classroom`` if there is one.
+    """The application.
 
-    ``relay`` has the answers made elsewhere; those of the models named in ``kept`` are kept there.
+    It raises UnknownVersion if the configuration names a version of LiteLLM that is not known.
+
+    ``relay`` gets answers from another server; those of the models in ``kept`` are kept there.
     With ``only_recorded``, models that have a recording answer nothing else.
+    ``guarded`` is the address that the proxy listens on, if other sites' pages are kept out.
     """
+    version = versions.of(config.litellm_version)
     proxy = Proxy(config, keys, makers(relay, kept or {}, only_recorded=only_recorded))
     routes = [*_routes(proxy), *HEALTH, *swagger.routes()]
     app = Starlette(routes=routes, exception_handlers=ERRORS)
     app.add_middleware(
         CORSMiddleware,
-        allow_origins=["*"],
+        allow_origins=["*"] if guarded is None else [],
+        allow_origin_regex=None if guarded is None else ".*",  # the guard has refused all others
         allow_methods=["*"],
         allow_headers=["*"],
         expose_headers=EXPOSED_HEADERS,
     )
+    if guarded is not None:
+        app.add_middleware(Guard, host=guarded)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestSize)
     if classroom is not None:
         add_classroom(app, classroom)
-    app.add_middleware(GZipMiddleware, minimum_size=500, compresslevel=6)
+    if version.compresses:
+        app.add_middleware(GZipMiddleware, minimum_size=500, compresslevel=6)
+    app.add_middleware(AnswersAs, version=version)
     return app
+
+
+class AnswersAs:
+    """Answer each request as this version of LiteLLM does."""
+
+    def __init__(self, app: ASGIApp, version: Version) -> None:
+        self.app, self.version = app, version
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        versions.use(self.version)
+        await self.app(scope, receive, send)
 
 
 def makers(
@@ -106,7 +131,7 @@ EXPOSED_HEADERS = (
     "x-litellm-guardrail-scan-metadata",
     "x-litellm-cache-key",
 )
-"""Headers that a page of another site may read; LiteLLM 1.106.2 names these."""
+"""Headers that a page of another site may read, as in LiteLLM 1.106.2."""
 
 
 async def _proxy_error(request: Request, error: Exception) -> Response:
@@ -165,7 +190,7 @@ ASK: tuple[tuple[str, Answer], ...] = (
     ("/completions", texts.complete),
     ("/embeddings", embed.embeddings),
 )
-"""Each under its four paths."""
+"""Each is served under four paths."""
 
 PREFIXES = ("", "/v1", "/engines/{model:path}", "/openai/deployments/{model:path}")
 
@@ -174,23 +199,33 @@ ROUTES: tuple[tuple[str, str, Answer], ...] = (
     ("POST", "/responses", responses.respond),
     ("POST", "/v1/responses", responses.respond),
     ("POST", "/openai/v1/responses", responses.respond),
+    *(
+        (method, prefix + "/responses/{response_id}", responses.one)
+        for prefix in ("", "/v1", "/openai/v1")
+        for method in ("GET", "DELETE")
+    ),
     ("POST", "/v1/messages", messages.reply_to),
+    ("POST", "/v1/messages/count_tokens", messages.count),
     ("POST", "/utils/token_counter", texts.count),
     ("GET", "/models", models.listing),
     ("GET", "/v1/models", models.listing),
+)
+"""In the order in which they are tried: those that are asked most come first."""
+
+FREE_ROUTES: tuple[tuple[str, str, Answer], ...] = (
     ("GET", "/v1/models/{model_id}", models.one),
     ("GET", "/models/{model_id}", models.one),
     ("GET", "/model/info", models.info),
     ("GET", "/v1/model/info", models.info),
     ("GET", "/model_group/info", models.groups),
-    ("GET", "/utils/supported_openai_params", models.parameters),
-)
-"""In the order in which they are tried: those that are asked most come first."""
-
-KEY_ROUTES: tuple[tuple[str, str, Answer], ...] = (
     ("GET", "/key/info", admin.info),
     ("GET", "/key/list", admin.listing),
     ("GET", "/spend/logs", admin.spend_logs),
+)
+"""Those that ask for no budget."""
+
+ADMIN_ROUTES: tuple[tuple[str, str, Answer], ...] = (
+    ("GET", "/utils/supported_openai_params", models.parameters),
     ("POST", "/key/generate", admin.generate),
     ("POST", "/key/update", admin.update),
     ("POST", "/key/delete", admin.delete),
@@ -199,22 +234,29 @@ KEY_ROUTES: tuple[tuple[str, str, Answer], ...] = (
     ("POST", "/key/regenerate", admin.regenerate),
     ("POST", "/key/{key}/regenerate", admin.regenerate),
 )
-"""Those that ask for no budget."""
+"""Those for the master key and keys of admins."""
 
 
 def _routes(proxy: Proxy) -> Iterator[BaseRoute]:
-    for routes, is_llm_route in ((ROUTES, True), (KEY_ROUTES, False)):
+    for routes in (ROUTES, FREE_ROUTES, ADMIN_ROUTES):
         for method, path, answer in routes:
-            yield route(method, path, _endpoint(proxy, answer, is_llm_route=is_llm_route))
+            has_form = method == "POST" and path.startswith(("/key/", "/utils/"))
+            enters = partial(
+                enter,
+                keys=proxy.keys,
+                is_llm_route=routes is ROUTES,
+                for_admins=routes is ADMIN_ROUTES,
+                has_form=has_form and answer is not admin.regenerate,
+            )
+            yield route(method, path, _endpoint(proxy, enters, answer))
 
 
 def _endpoint(
-    proxy: Proxy, answer: Answer, *, is_llm_route: bool
+    proxy: Proxy, enters: Callable[[Request], Awaitable[Caller]], answer: Answer
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Who asks, then the answer."""
+    """Authenticate, then answer."""
 
     async def endpoint(request: Request) -> Response:
-        caller = await enter(request, proxy.keys, is_llm_route=is_llm_route)
-        return await answer(request, proxy, caller)
+        return await answer(request, proxy, await enters(request))
 
     return endpoint

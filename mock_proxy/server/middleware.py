@@ -1,29 +1,24 @@
-"""What every request and every answer passes, beside what starlette has."""
+"""Middleware for every request and answer, besides Starlette's own."""
 
 from __future__ import annotations
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..litellm.wire import JSON
+from ..litellm.wire import JSON, LARGEST_BODY_MB, TooLarge
 
 SECURITY_HEADERS = (
     ("x-frame-options", "DENY"),
     ("content-security-policy", "frame-ancestors 'none'"),
     ("x-content-type-options", "nosniff"),
 )
-LARGEST_BODY_MB = 50
-"""LiteLLM itself knows a limit only with a licence (``max_request_size_mb``)."""
-
-
-class TooLarge(Exception):
-    """A body that goes on beyond the limit."""
 
 
 class RequestSize:
     """Refuse bodies above ``LARGEST_BODY_MB``, with the words of LiteLLM 1.106.2 for its own limit.
 
-    A body is refused unread where its length is announced; else it is counted as it arrives.
+    A body is refused unread if its length is announced, and is counted as it arrives if not. One
+    that was compressed is counted as ``routes.auth`` unpacks it.
     """
 
     def __init__(self, app: ASGIApp) -> None:

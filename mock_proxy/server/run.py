@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import ipaddress
 import itertools
+import logging
 import secrets
 import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,18 +29,20 @@ from ..config import PRACTICE_KEY, ProxyConfig, practice
 from ..keys import store
 from ..litellm.wire import NoMapping
 from .app import create_app
-from .listener import listen
+from .listener import addresses, is_loopback, listen
 from .listener import url as url_of
 
 if TYPE_CHECKING:  # httpx is not for those who relay nothing
     from ..answers.recording import Recording
     from ..upstream.relay import Relay
 
+LOG = logging.getLogger(__name__)
+
 GRACE = 1.0
-"""Seconds that answers on their way have when the proxy in the foreground stops."""
+"""Seconds left to answers on their way when the proxy in the foreground stops."""
 
 LARGEST_HEAD = 1024 * 1024
-"""Bytes of a request's first line and headers; and of small requests sent at once."""
+"""Bytes of a request's first line and headers, or of small requests sent together."""
 
 TOO_LARGE_HEAD = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n"
 
@@ -76,23 +79,32 @@ def running(
     listener: socket.socket | None = None,
     kept: Mapping[str, Recording] | None = None,
     only_recorded: bool = False,
+    litellm_version: str | None = None,
 ) -> Iterator[RunningProxy]:
     """A proxy in a thread of this process; port 0 takes a free one.
 
-    ``relay`` has answers made elsewhere; the proxy closes it. Those of the models named in ``kept``
-    are kept in these recordings. With ``only_recorded``, a request of which a model's recording
-    holds no answer is a 404 and not left to the rules. ``keys`` and ``listener`` are for
-    those who made them before; the listener is closed in the end.
+    ``relay`` gets answers from another server; the proxy closes it. Answers of the models in
+    ``kept`` are kept in these recordings. With ``only_recorded``, a request that a model's
+    recording does not answer is a 404, and not left to the rules. ``keys`` and ``listener`` may be
+    made beforehand; the listener is closed at the end.
 
-    Without a configuration it serves the lesson's own, and reads no key of the environment.
+    ``litellm_version`` goes before the configuration's.
+
+    Without a configuration it serves the lesson's own, and reads no key from the environment.
     """
     config = config or practice()
-    keys = key_store(config, host) if keys is None else keys
+    if litellm_version is not None:
+        config = replace(config, litellm_version=litellm_version)
+    is_guarded = has_something_to_lose(relay)
+    if keys is None:
+        keys = key_store(config, host, is_guarded=is_guarded)
+    guarded = host if is_guarded else None
     with listener or listen(host, port) as listener:
         server = _Server(
             _settings(
                 config,
                 keys,
+                guarded,
                 classroom=classroom,
                 relay=relay,
                 kept=kept,
@@ -115,13 +127,13 @@ def running(
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn looks every 100 ms whether to stop, and then waits; this one stops at once.
+    """Uvicorn checks every 100 ms whether to stop, and then waits; this one stops at once.
 
-    It also says nothing of requests that it cuts off as it stops: nothing is wrong.
+    It also says nothing about requests that it cuts off as it stops: nothing is wrong.
     """
 
     announce: Callable[[], None] | None = None
-    """Called as soon as the server answers, and would meet Ctrl-C."""
+    """Called as soon as the server answers and can be stopped with Ctrl-C."""
 
     relay: Relay | None = None
 
@@ -139,7 +151,7 @@ class _Server(uvicorn.Server):
                 await asyncio.wait_for(self._stopped.wait(), 0.1)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close all connections: in the foreground those with an answer on its way a bit later."""
+        """Close all connections; in the foreground, answers on their way get a moment longer."""
         for server in self.servers:
             server.close()
         state, deadline = self.server_state, time.monotonic() + GRACE
@@ -175,8 +187,8 @@ def serve(
     """Serve in the foreground until Ctrl-C; the exit status, not 0 if the port is taken.
 
     ``state`` names a file that keeps the virtual keys and their spend beyond this run;
-    ``classroom`` adds the page that shows the instructor who is stuck. ``relay`` has answers made
-    elsewhere, and ``answers_from`` says in words where.
+    ``classroom`` adds the page that shows the instructor who is stuck. ``relay`` gets answers
+    from another server, and ``answers_from`` says in words from where.
     """
     from ..keys.state import State, StateError  # SQLite is not for those who keep no keys
 
@@ -191,8 +203,10 @@ def serve(
             problem = f"Cannot listen on {host}:{port} ({error.strerror})."
             print(problem, _way_out(error), file=sys.stderr)
             return 1
-        keys = key_store(config, host, keeper)
-        server = _Server(_settings(config, keys, classroom=classroom, relay=relay))
+        is_guarded = has_something_to_lose(relay, keeper)
+        keys = key_store(config, host, keeper, is_guarded=is_guarded)
+        guarded = host if is_guarded else None
+        server = _Server(_settings(config, keys, guarded, classroom=classroom, relay=relay))
         server.relay = relay
         server.announce = lambda: _announce(
             config,
@@ -216,7 +230,7 @@ def _announce(
     classroom: bool,
     answers_from: str | None,
 ) -> None:
-    """Say where the proxy is and with which key; a key that somebody gave is named, not shown."""
+    """Print the address and the key; a key that somebody configured is named, not shown."""
     url, *others = [url_of(address, port) for address in addresses(host)]
     given, key_from = config.master_key is not None, config.master_key_from
     print(f"The practice proxy answers at {url}")
@@ -231,24 +245,8 @@ def _announce(
     print("Press Ctrl-C to stop it.", flush=True)
 
 
-def addresses(host: str) -> list[str]:
-    """Where clients reach a proxy that listens on ``host``; this machine's own way first.
-
-    ``0.0.0.0`` and ``::`` mean all addresses of a machine, and are themselves none.
-    """
-    if host not in ("", "0.0.0.0", "::"):
-        return [host]
-    found = ["127.0.0.1", socket.gethostname()]
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
-        # Sends nothing: asks which of its addresses this machine would take on the way out
-        # (192.0.2.1 is for documentation, RFC 5737).
-        route.connect(("192.0.2.1", 9))
-        found.insert(1, route.getsockname()[0])
-    return list(dict.fromkeys(found))
-
-
 def _way_out(error: OSError) -> str:
-    """What helps against an address that cannot be listened on."""
+    """What to do about an address that cannot be listened on."""
     if error.errno == errno.EADDRINUSE:
         return "Is another proxy still running? Stop it, or name another --port."
     if error.errno == errno.EACCES:
@@ -259,36 +257,41 @@ def _way_out(error: OSError) -> str:
     )
 
 
-def key_store(config: ProxyConfig, host: str, keeper: store.Keeper | None = None) -> store.KeyStore:
+def key_store(
+    config: ProxyConfig,
+    host: str,
+    keeper: store.Keeper | None = None,
+    *,
+    is_guarded: bool = False,
+) -> store.KeyStore:
     """The keys of a proxy that listens on ``host``, and its master key."""
-    keys = store.KeyStore(master_key_for(config, host), keeper)
-    keys.master.is_practice = keys.master_key == PRACTICE_KEY
+    keys = store.KeyStore(master_key_for(config, host, is_guarded=is_guarded), keeper)
+    is_own = config.master_key in (None, PRACTICE_KEY) and is_loopback(host)
+    keys.master.is_practice = is_own or keys.master_key == PRACTICE_KEY
     return keys
 
 
-def master_key_for(config: ProxyConfig, host: str) -> str:
+def master_key_for(config: ProxyConfig, host: str, *, is_guarded: bool = False) -> str:
     """The configured master key; without one a known key on this machine, else a random one.
 
-    A key that everyone can read would let strangers in wherever others reach the proxy.
+    A key that everyone can read would let strangers in wherever others reach the proxy. Where it
+    ``is_guarded``, it would let any program, and any page in the browser, spend the money.
     """
     if config.master_key is not None:
         return config.master_key
-    return PRACTICE_KEY if is_loopback(host) else "sk-" + secrets.token_urlsafe(24)
+    is_public = is_loopback(host) and not is_guarded
+    return PRACTICE_KEY if is_public else "sk-" + secrets.token_urlsafe(24)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def has_something_to_lose(relay: Relay | None, keeper: store.Keeper | None = None) -> bool:
+    """Whether answers cost money elsewhere, or keys outlive the proxy."""
+    return keeper is not None or (relay is not None and relay.asks_others)
 
 
 def _settings(
     config: ProxyConfig,
     keys: store.KeyStore,
+    guarded: str | None,
     *,
     classroom: bool,
     relay: Relay | None,
@@ -296,14 +299,17 @@ def _settings(
     only_recorded: bool = False,
 ) -> uvicorn.Config:
     board = Classroom(keys) if classroom else None
-    app = create_app(config, keys, board, relay, kept, only_recorded=only_recorded)
+    app = create_app(config, keys, board, relay, kept, only_recorded=only_recorded, guarded=guarded)
 
     async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
-        # Starlette answers NoMapping with a 500, outside of all middleware, as LiteLLM's does,
-        # and raises it again for the log; but nothing is wrong here. Nor is it where a client
-        # leaves before its request is complete, or where the proxy stops.
-        with contextlib.suppress(NoMapping, ClientDisconnect, asyncio.CancelledError):
-            await app(scope, receive, send)
+        # Starlette answers NoMapping with a 500, outside all middleware, as LiteLLM's does, and
+        # raises it again for the log; but nothing is wrong here. Nor is anything wrong when a
+        # client leaves before its request is complete, or when the proxy stops.
+        try:
+            with contextlib.suppress(NoMapping, ClientDisconnect, asyncio.CancelledError):
+                await app(scope, receive, send)
+        except Exception as error:  # a fault of ours: the caller got a 500, if nothing else
+            LOG.error("A request failed here: %s. Please report this.", _in_a_line(error))
 
     return uvicorn.Config(
         quiet,
@@ -316,11 +322,17 @@ def _settings(
     )
 
 
+def _in_a_line(error: Exception) -> str:
+    """What went wrong and where; a traceback would push all else off the instructor's screen."""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(at.filename).name}:{at.lineno} ({str(error)[:200]!r})"
+
+
 class _Protocol(HttpToolsProtocol):
-    """Uvicorn's, with a limit: its own parser takes a head of any length."""
+    """Uvicorn's, with a limit: its own parser accepts headers of any length."""
 
     _head: int | None = 0
-    """Bytes that the next request's head has so far; None while its body is awaited."""
+    """Bytes of the next request's head so far; None while its body is awaited."""
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

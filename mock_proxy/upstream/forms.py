@@ -28,12 +28,12 @@ NOT_SENT_ON = (
     "extra_headers",
     "user_config",
 )
-"""Beginnings of parameters that are for LiteLLM itself, or might hold a key."""
+"""Prefixes of parameters that are for LiteLLM itself, or might hold a key."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the upstream is asked, and by which name the learner called the model."""
+    """What the upstream is asked, and the name that the learner used for the model."""
 
     path: str
     model: str
@@ -42,7 +42,7 @@ class Request:
 
 
 def sent_on(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that are for the upstream, unchanged; null means as much as left out."""
+    """The parameters that are for the upstream, unchanged; null counts as left out."""
     return {
         name: value
         for name, value in body.items()
@@ -71,7 +71,7 @@ def timeout_of(call: Call) -> float:
 
 
 def reply_of(call: Call, body: Mapping[str, Any], headers: wire.Headers) -> Reply:
-    """An upstream's body as a reply; the tokens are counted here where it does not say."""
+    """An upstream's body as a reply; tokens are counted here where it gives none."""
     given = [choice for choice in items(body.get("choices")) if isinstance(choice, dict)]
     if not given:
         raise provider.unreadable(call.group, "Invalid response object")
@@ -94,7 +94,7 @@ def _tokens_of(choice: Choice) -> int:
 
 
 OF_A_MESSAGE = ("role", "content", "tool_calls", "refusal", "annotations", "function_call", "audio")
-"""Fields of a message that have their place in the answer, or are not handed on."""
+"""Fields of a message that have a place of their own in the answer, or are dropped."""
 
 
 def _choice(choice: Mapping[str, Any]) -> Choice:
@@ -107,6 +107,7 @@ def _choice(choice: Mapping[str, Any]) -> Choice:
         {k: v for k, v in message.items() if k not in OF_A_MESSAGE and v is not None},
         choice.get("logprobs"),
         message.get("refusal"),
+        items(message["annotations"]) if "annotations" in message else None,
     )
 
 
@@ -124,22 +125,35 @@ def _call(made: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def piece(choice: Any) -> dict[str, Any]:
-    """A choice of a streamed piece without what says nothing."""
+    """A choice of a streamed piece, without empty fields and without refusals, which LiteLLM
+    drops."""
     choice = mapping(choice)
     delta = {k: v for k, v in mapping(choice.get("delta")).items() if v is not None}
+    delta.pop("refusal", None)
     if set(delta) == {"role"}:
         delta["content"] = ""
-    piece: dict[str, Any] = {"index": number(choice.get("index")) or 0, "delta": delta}
-    for name in ("finish_reason", "logprobs"):
-        if choice.get(name) is not None:
-            piece[name] = choice[name]
+    first = {name: delta[name] for name in ("content", "role") if name in delta}
+    piece: dict[str, Any] = {}
+    if choice.get("finish_reason") is not None:
+        piece["finish_reason"] = choice["finish_reason"]
+    piece["index"] = number(choice.get("index")) or 0
+    piece["delta"] = {**first, **delta}
+    if choice.get("logprobs") is not None:
+        piece["logprobs"] = without_nulls(choice["logprobs"])
     return piece
 
 
+def without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: without_nulls(part) for name, part in value.items() if part is not None}
+    return [without_nulls(part) for part in value] if isinstance(value, list) else value
+
+
 def said_by(body: Mapping[str, Any]) -> dict[str, Any]:
-    said = {"system_fingerprint": body.get("system_fingerprint")}
-    if body.get("service_tier") is not None:
-        said["service_tier"] = body["service_tier"]
+    said: dict[str, Any] = {"system_fingerprint": body.get("system_fingerprint")}
+    for name, kind in (("id", str), ("created", int), ("model", str), ("service_tier", str)):
+        if isinstance(body.get(name), kind):
+            said[name] = body[name]
     return said
 
 
@@ -151,7 +165,7 @@ def failed_inside(event: Mapping[str, Any], group: str) -> ProxyError:
     """An error that came as a piece of a stream."""
     code = str(mapping(event["error"]).get("code"))
     status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
-    return provider.failure(status, json.dumps(event), {}, group)
+    return provider.failed_inside(status, json.dumps(event), group)
 
 
 def mapping(value: Any) -> dict[str, Any]:

@@ -41,13 +41,13 @@ Entry = dict[str, Any]
 
 
 def read(path: Path) -> list[Entry]:
-    """The answers in a recording, in its order; RecordingError names a line that is none."""
+    """The answers in a recording, in order; RecordingError names a line that does not belong."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:
         raise RecordingError(f"{path}: there is no such recording.") from None
     except UnicodeDecodeError:
-        raise RecordingError(f"{path}: is not UTF-8 text, so no recording.") from None
+        raise RecordingError(f"{path}: this is not UTF-8 text, so not a recording.") from None
     return [_entry(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
@@ -56,13 +56,13 @@ def _entry(path: Path, number: int, line: str) -> Entry:
         entry = json.loads(line)
     except ValueError as problem:
         raise RecordingError(
-            f"{path}:{number}: this is no whole line of a recording ({problem}). {LEAVE_OUT}"
+            f"{path}:{number}: this is not a complete line of a recording ({problem}). {LEAVE_OUT}"
         ) from None
     wanted = {"path": str, "model": str, "request": dict, "upstream": dict}
     for name, kind in wanted.items():
         if not isinstance(entry, dict) or not isinstance(entry.get(name), kind):
             raise RecordingError(
-                f"{path}:{number}: this is no line of a recording (it has no {name!r}). {LEAVE_OUT}"
+                f"{path}:{number}: this is not a line of a recording (no {name!r}). {LEAVE_OUT}"
             )
     upstream, pieces = entry["upstream"], entry.get("pieces")
     if not all(isinstance(upstream.get(name), str) for name in ("url", "model")):
@@ -72,14 +72,16 @@ def _entry(path: Path, number: int, line: str) -> Entry:
     elif "answer" not in entry and not isinstance(pieces, list):
         fault = "it has no 'answer' and no 'pieces'"
     elif not isinstance(entry.get("status", 200), int):
-        fault = "its 'status' is no number"
+        fault = "its 'status' is not a number"
     else:
         return dict(entry)
-    raise RecordingError(f"{path}:{number}: this is no line of a recording ({fault}). {LEAVE_OUT}")
+    raise RecordingError(
+        f"{path}:{number}: this is not a line of a recording ({fault}). {LEAVE_OUT}"
+    )
 
 
 def upstreams(entries: list[Entry]) -> dict[str, dict[str, str]]:
-    """For each model, by the learners' name, the address and the name of the one that answered."""
+    """The learners' name for each model → the address and the name of the one that answered."""
     return {entry["model"]: entry["upstream"] for entry in entries}
 
 
@@ -120,8 +122,8 @@ class Recorder:
                 )
             self.kept = len(entries)
         self._url = url
-        # For its owner alone: it holds what people asked. A half of a character pair, which JSON
-        # can name and UTF-8 cannot, stays an escape.
+        # For its owner alone, as it holds what people asked. A lone surrogate, which JSON can
+        # write and UTF-8 cannot, stays an escape.
         self._file = open(  # noqa: SIM115  (is closed by close)
             path,
             "a",
@@ -161,8 +163,8 @@ def _refuse_to_mix(
         if now is not None and (upstream["url"], upstream["model"]) != (url, now):
             raise RecordingError(
                 f"{path} holds answers of {upstream['model']!r} at {upstream['url']} to requests "
-                f"for {model!r}, now they would come from {now!r} at {url}. Name another file "
-                "after --record, so that one recording tells of one model."
+                f"for {model!r}; now they would come from {now!r} at {url}. Name another file "
+                "after --record: one recording is of one model."
             )
 
 

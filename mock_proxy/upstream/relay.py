@@ -43,18 +43,18 @@ CONNECTING = 10.0
 """Seconds at most until the upstream accepts a connection."""
 
 IDLE = 3.0
-"""Seconds that an unused connection is kept. Uvicorn, and so many a local server, closes it after
-5; a request that meets a connection at its end would fail."""
+"""Seconds that an unused connection is kept. Uvicorn, on which many local servers run, closes it
+after 5; a request that is sent just then would fail."""
 
 SHORTEST_SECRET = 8
-"""Characters of a key from which on it is looked for; local servers take ``none`` as a key."""
+"""Keys with fewer characters are not searched for; local servers accept ``none`` as a key."""
 
 
 BY_RULES = {"x-practice-proxy-answer": "rules"}
 """Marks an answer of the rules where others come from a recording."""
 
 LOG = logging.getLogger(__name__)
-"""For who started the proxy: learners are told no more than LiteLLM tells."""
+"""For whoever started the proxy. Learners see no more than LiteLLM would show them."""
 
 
 class NotRecorded(ProxyError):
@@ -63,7 +63,7 @@ class NotRecorded(ProxyError):
 
 class Recorder(Protocol):
     def keep(self, request: Request, upstream_model: str, answered: dict[str, Any]) -> None:
-        """Keep ``{"answer": body}``, with its ``status`` if it is none, or ``{"pieces": […]}``."""
+        """Keep ``{"answer": body}``, with the ``status`` of an error, or ``{"pieces": […]}``."""
 
 
 class Relay:
@@ -84,15 +84,16 @@ class Relay:
     ) -> None:
         self.url, self.names, self._key = url, dict(names), key
         self._recorder, self.else_practice = recorder, else_practice
+        self.asks_others = transport is None
         headers = {"accept-encoding": "identity", "content-type": "application/json"}
         if key:
             headers["authorization"] = f"Bearer {key}"
         self._client = httpx.AsyncClient(
             headers=headers,
             limits=httpx.Limits(max_connections=None, keepalive_expiry=IDLE),
-            # One learner's cookies are not for the next.
+            # Cookies set for one learner must not reach the next.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            # A network's HTTP_PROXY is no way to a server on this machine.
+            # A server on this machine is not reached through a network's HTTP_PROXY.
             trust_env=not _is_here(url),
             transport=transport,
         )
@@ -104,7 +105,7 @@ class Relay:
         await self._client.aclose()
 
     def or_else(self, rules: Maker) -> Maker:
-        """Who answers what this relay serves: where a recording is to be helped out, both."""
+        """Who answers what this relay serves: with ``--else-practice``, the rules help out."""
         return OrElse(self, rules) if self.else_practice else self
 
     async def reply(self, call: Call) -> Reply:
@@ -161,7 +162,7 @@ class Relay:
         if response.status_code in (400, 422):  # the request is at fault, and would be again
             self.record(call, request, {"status": response.status_code, "answer": text})
         headers = self.headers_of(response)
-        raise provider.failure(response.status_code, text, headers, call.group)
+        raise provider.failure(response.status_code, text, headers, call.group, call.route)
 
     async def _whole(self, call: Call, response: httpx.Response, request: Request) -> Any:
         body = self.parsed(call, await self._read(call, response))
@@ -178,7 +179,7 @@ class Relay:
             await response.aclose()
 
     def parsed(self, call: Call, content: bytes) -> Any:
-        """The JSON, or LiteLLM's error for what is none."""
+        """The JSON, or LiteLLM's error if it is not JSON."""
         try:
             return orjson.loads(content)
         except orjson.JSONDecodeError as error:
@@ -224,13 +225,13 @@ class Streaming:
         self._pieces: list[Any] = []
         self._texts: dict[int, str] = {}
         self._arguments: dict[int, str] = {}
-        """Of the tools that each answer calls, together."""
+        """For each answer, the arguments of all its tool calls, joined."""
         self._usage: dict[str, Any] = {}
         self._ended = False
         self.said: dict[str, Any] = {}
 
     async def start(self) -> None:
-        """Wait for the first piece: what fails before it fails as a whole answer does."""
+        """Wait for the first piece: a failure before it is reported as for a whole answer."""
         self._first = await anext(self._events, None)
         self.said = said_by(self._first or {})
 
@@ -283,7 +284,9 @@ class Streaming:
         index, delta = choice["index"], choice["delta"]
         called = (mapping(made).get("function") for made in items(delta.get("tool_calls")))
         arguments = [mapping(function).get("arguments") for function in called]
-        self._texts[index] = self._texts.get(index, "") + (delta.get("content") or "")
+        content = delta.get("content")
+        text = content if isinstance(content, str) else ""
+        self._texts[index] = self._texts.get(index, "") + text
         self._arguments[index] = self._arguments.get(index, "") + "".join(
             part for part in arguments if isinstance(part, str)
         )
@@ -337,7 +340,10 @@ def failing(call: Call, timeout: float, started: float) -> Iterator[None]:
         yield
     except httpx.TimeoutException as problem:
         LOG.warning("The upstream did not answer in time (%s).", type(problem).__name__)
-        raise provider.timed_out(call.group, timeout, time.perf_counter() - started) from None
+        own = call.model.params.get("timeout")
+        deployed = None if own is None else float(own)
+        seconds = time.perf_counter() - started
+        raise provider.timed_out(call.group, timeout, seconds, deployed) from None
     except (httpx.HTTPError, httpx.StreamError) as problem:
         LOG.warning("The upstream cannot be reached (%s).", problem or type(problem).__name__)
         raise provider.unreachable(call.group) from None

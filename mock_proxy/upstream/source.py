@@ -1,4 +1,4 @@
-"""Where answers come from instead of the rules: what was asked for, made ready or refused."""
+"""Where answers come from instead of the rules: checks what was asked for and sets it up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEY_VARIABLE = "LITELLM_UPSTREAM_KEY"
 
 
 class UpstreamError(ValueError):
-    """An upstream that cannot be asked as was wished: says why, and the way out."""
+    """An upstream that cannot be used as requested; says why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Source:
     config: ProxyConfig
     relay: Relay
     told: str
-    """In words, for who starts the proxy."""
+    """In words, for whoever starts the proxy."""
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def replay(
     *,
     else_practice: bool = False,
 ) -> Source:
-    """Answers of a recording. What is not in it is an error, or left to the rules if wished so.
+    """Answers from a recording. Other requests are errors, or with ``else_practice`` for the rules.
 
     ``names`` may leave models to the rules, with an empty name, as when the file was recorded.
     """
@@ -89,7 +89,7 @@ def replay(
     unknown = [name for name in asked if name not in known and not _by_pattern(config, name)]
     if unknown:
         raise recording.RecordingError(
-            f"{path} holds answers to requests for {unknown[0]!r}, which is none of the models of "
+            f"{path} holds answers to requests for {unknown[0]!r}, which is not a model of "
             f"{config.path}. Name the file that was used with --config."
         )
     for name, answered_by in asked.items():
@@ -107,17 +107,17 @@ def replay(
 
 
 def address(url: str) -> str:
-    """The URL without a slash at its end, or UpstreamError."""
+    """The URL without a trailing slash, or UpstreamError."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as problem:
-        _refuse(f"the address after --upstream is none ({problem}).")
+        _refuse(f"the address after --upstream is not a URL ({problem}).")
     if "@" in parts.netloc or parts.query or parts.fragment:
         # Not repeated here: it may hold a password.
-        _refuse(f"the address after --upstream may hold no key: put it into {KEY_VARIABLE}.")
+        _refuse(f"the address after --upstream may not hold a key: put it into {KEY_VARIABLE}.")
     if parts.scheme not in ("http", "https") or not host:
-        _refuse(f"{url!r} is no address of a server.")
+        _refuse(f"{url!r} is not the address of a server.")
     return url.rstrip("/")
 
 
@@ -140,8 +140,8 @@ def names_of(config: ProxyConfig, names: Mapping[str, str]) -> dict[str, str]:
 
 
 def _relayable(config: ProxyConfig) -> list[Model]:
-    """Models that misbehave on purpose, and those with a canned answer, answer for themselves."""
-    return [model for model in config.models if not model.is_hidden and not model.is_canned]
+    """All but models that misbehave on purpose and those with a canned answer."""
+    return [model for model in config.models if not model.stays_here]
 
 
 def _by_pattern(config: ProxyConfig, name: str) -> bool:
@@ -152,12 +152,12 @@ def _by_pattern(config: ProxyConfig, name: str) -> bool:
 def _key(environment: Mapping[str, str]) -> str | None:
     key = environment.get(KEY_VARIABLE, "").strip()
     if not (key.isascii() and key.isprintable()):
-        raise UpstreamError(f"{KEY_VARIABLE} holds characters that no key has: copy it again.")
+        raise UpstreamError(f"{KEY_VARIABLE} holds characters that no key has. Copy the key again.")
     return key or None
 
 
 def relaying(config: ProxyConfig, names: Mapping[str, str], url: str) -> ProxyConfig:
-    """The configuration as headers and ``/model/info`` tell of it: who really answers.
+    """The configuration as headers and ``/model/info`` show it: who really answers.
 
     The price is that of the upstream's model. Where the table has none, as for a local model, it is
     that of the name that learners know, so that costs and budgets can still be taught.

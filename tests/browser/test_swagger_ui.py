@@ -93,7 +93,7 @@ def test_three_keys_and_none(swagger: Page, proxy: RunningProxy) -> None:
     accepted = execute(models)
 
     assert unknown[0] == quoted[0] == "401"
-    assert "Invalid proxy server token passed" in unknown[1]
+    assert "Invalid API key provided" in unknown[1]
     assert "expected to start with 'sk-'" in quoted[1]
     assert alive == ("200", '"I\'m alive!"')
     assert accepted[0] == "200"

@@ -30,5 +30,5 @@ def made_lesson(tmp_path: Path, fork_server: ForkServer) -> MadeLesson:
 def r_kernel(pytestconfig: pytest.Config) -> None:
     """Skips without R, unless R is required: then the test runs and fails."""
     missing = find_kernel("r").missing
-    if missing and "r" not in pytestconfig.getoption("--require-languages").split(","):
+    if missing and "r" not in pytestconfig.getoption("--require-languages"):
         pytest.skip(missing)

@@ -396,6 +396,18 @@ def test_knitr_chunk_that_is_not_switched_off_runs(opening: str) -> None:
     assert block.role == "run"
 
 
+@pytest.mark.parametrize("opening", ["{r, error=TRUE}", "{r}\n#| error: true"])
+def test_knitr_chunk_that_is_to_raise_an_error_must_raise(opening: str) -> None:
+    (block,) = read(f"```{opening}\nstop()\n```\n").blocks
+    assert (block.role, block.must_raise) == ("run", True)
+
+
+@pytest.mark.parametrize("opening", ["{r, error=FALSE}", "r\n#| error: true", "{r, on_error=TRUE}"])
+def test_knitr_chunk_that_is_not_to_raise_an_error(opening: str) -> None:
+    (block,) = read(f"```{opening}\nstop()\n```\n").blocks
+    assert not block.must_raise
+
+
 def test_request_names_method_path_key_and_body() -> None:
     page = """\
         <!-- response: GET /models -->
@@ -507,11 +519,11 @@ def test_elements_come_with_their_lines() -> None:
         Image(9, "fig/a.png", "An image"),
         Text(10, "and text"),
         DivClose(11),
-        Text(13, "<div>", "html"),
+        Text(13, "<div>"),
         DivOpen(14, "hint"),
         Comment(15, "one\ntwo", 16),
-        Text(16, " rest", "html"),
-        Text(17, "</div>", "html"),
+        Text(16, " rest"),
+        Text(17, "</div>"),
         Comment(19, "inline", 19),
         Text(19, "Text <!-- inline --> text"),
     ]

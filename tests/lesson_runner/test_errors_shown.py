@@ -118,3 +118,11 @@ def test_the_lines_that_differ_are_told() -> None:
     result = judge(Execution(read_episode("page.md", page).blocks[0], failure=LINES))
     assert result.reason == "the block raised another error than the page shows"
     assert "-HTTPError: 503 a mock error\n+HTTPError: 500 a mock error" in result.detail
+
+
+def test_a_chunk_that_is_to_raise_an_error_shows_none() -> None:
+    block = read_episode("page.md", "```{r, error=TRUE}\nrun()\n```\n").blocks[0]
+    assert judge(Execution(block, failure=R)).outcome == "passed"
+    raised_none = judge(Execution(block))
+    assert raised_none.outcome == "failed"
+    assert raised_none.message.endswith("error=TRUE wants an error, but the block raised none")

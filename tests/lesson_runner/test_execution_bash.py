@@ -205,6 +205,8 @@ FAILING = {
     "local": ("f() {\n  local x=$(false)\n}\nf", 2),
     "process substitution": ("true\ncat <(false; echo lost)", 2),
     "loop": ("for n in 1 2; do\n  ls no-such-file\ndone\necho no", 2),
+    "wait": ("sleep 60 &\nkill $!\nwait\nfalse & true &\nwait\necho no", 5),
+    "wait for one": ("false &\nwait $!\necho no", 2),
     "test": ("[[ 1 == 2 ]]\necho no", 1),
     "return": ("echo one\nreturn 0\necho skipped", 2),
     "here-document": ("true\ncat <<END\ntext", 2),

@@ -171,6 +171,50 @@ def test_a_method_for_print_that_fails_is_found(made_lesson: MadeLesson) -> None
     assert "cannot print" in failure
 
 
+@pytest.mark.parametrize(
+    ("code", "what"),
+    [
+        ('sink("log.txt")\ncat("hidden\\n")', "a sink() open: end it with sink()"),
+        ('to <- file("log.txt", "wt")\nsink(to, type = "message")', "a sink() open"),
+        ('pdf("plot.pdf")\nplot(1)', "a graphics device open: end it with dev.off()"),
+    ],
+)
+def test_what_a_block_leaves_open_fails_it_and_harms_no_later_block(
+    made_lesson: MadeLesson, code: str, what: str
+) -> None:
+    later = 'cat("seen\\n")\nsink.number("message") == 2\nlength(dev.list())'
+    shown = "seen\n[1] TRUE\n[1] 1"
+    checked = made_lesson.check(
+        f"```r\n{code}\n```\n```r\n{later}\n```\n```output\n{shown}\n```\n", "r"
+    )
+    assert [result.outcome for result in checked.results] == ["failed", "passed"]
+    assert checked.failed[0].line_to_show == 1
+    assert what in checked.failed[0].reason
+
+
+def test_an_endless_recursion_fails(made_lesson: MadeLesson) -> None:
+    page = "```r\nf <- function() f()\n{call}\n```\n"
+    (failure,) = made_lesson.failures(page.format(call="f()"), "r")
+    assert "infinite recursion" in failure or "C stack" in failure
+    caught = 'tryCatch(f(), error = function(e) "caught")'
+    assert made_lesson.failures(page.format(call=caught), "r") == []
+
+
+def test_what_a_block_closes_is_no_failure(made_lesson: MadeLesson) -> None:
+    code = """\
+        ```r
+        quietly <- function() { sink("log.txt"); on.exit(sink()); cat("hidden\\n") }
+        quietly()
+        png("plot.png"); plot(1); invisible(dev.off())
+        cat(readLines("log.txt"))
+        ```
+        ```output
+        hidden
+        ```
+        """
+    assert made_lesson.failures(code, "r") == []
+
+
 def test_a_hanging_block_is_interrupted_and_named(made_lesson: MadeLesson) -> None:
     checked = made_lesson.check("```r\nSys.sleep(60)\n```\n", "r", seconds=1)
     assert checked.failed[0].reason == "still running after 1 s: interrupted"

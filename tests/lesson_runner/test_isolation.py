@@ -1,5 +1,6 @@
 """A kernel sees its own folder, two variables of the caller's secrets, and this machine only."""
 
+import asyncio
 import contextlib
 import http.server
 import os
@@ -15,6 +16,7 @@ import pytest
 from made_lesson import MadeLesson, is_running
 
 from lesson_runner.page.lesson import Lesson
+from lesson_runner.run.network import open_gate
 from lesson_runner.verify import Verification
 
 PYTHON = """
@@ -498,6 +500,25 @@ def local_server() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("sent", [b"GET /", b"GET / HTTP/1.1\r\n" + b"x" * 100_000, b"\x05\x01"])
+def test_the_gate_closes_what_is_no_request(sent: bytes) -> None:
+    async def ask() -> list[str]:
+        strange: list[str] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: strange.append(str(context)))
+        async with open_gate() as gate:
+            reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
+            writer.write(sent)
+            writer.write_eof()
+            with contextlib.suppress(ConnectionError):  # closed with something left to read
+                await reader.read()
+            writer.close()
+        return strange
+
+    assert asyncio.run(ask()) == []
 
 
 @pytest.mark.parametrize(

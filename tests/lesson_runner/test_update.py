@@ -39,6 +39,11 @@ def rewritten(text: str, *new: str) -> str:
 # Only the text of the fences changes
 
 
+def test_what_the_page_says_is_kept_where_the_block_prints_nothing() -> None:
+    episode = read("```python\nx = 1\n```\n\n```output\nWhat a reader types.\n```\n")
+    assert new_texts([Execution(episode.blocks[0])]) == []
+
+
 def test_fence_at_the_margin_gets_its_new_text() -> None:
     page = "Text.  \n\n```r\n1\n```\n\n```output\nold\nlines\n```\n\nMore\ttext.\n"
     assert rewritten(page, "[1] 1\n") == page.replace("old\nlines", "[1] 1")

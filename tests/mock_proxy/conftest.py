@@ -18,6 +18,13 @@ def proxy() -> Iterator[RunningProxy]:
         yield running_proxy
 
 
+@pytest.fixture(scope="session")
+def older() -> Iterator[RunningProxy]:
+    """A practice proxy that answers as LiteLLM 1.106.2."""
+    with running(litellm_version="1.106.2") as running_proxy:
+        yield running_proxy
+
+
 @pytest.fixture
 def client(proxy: RunningProxy) -> Iterator[Client]:
     """A client with a fresh key."""
@@ -34,9 +41,9 @@ def anonymous(proxy: RunningProxy) -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def recorded_proxy() -> Iterator[RunningProxy]:
-    """The mock with the configuration and the master key of the recording."""
+    """The mock as the LiteLLM that was recorded, with its configuration and its master key."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LITELLM_MASTER_KEY", contract.MASTER_KEY)
         config = load(contract.DATA / "config.yaml")
-    with running(config) as proxy:
+    with running(config, litellm_version="1.106.2") as proxy:
         yield proxy

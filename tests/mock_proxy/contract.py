@@ -6,12 +6,14 @@ everything else must be equal, the order of a body's fields included.
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import re
+import socket
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 DATA = Path(__file__).parent.parent / "data" / "litellm"
 MASTER_KEY = "sk-lesson-0123456789abcdef"
@@ -57,17 +59,21 @@ def recorded(name: str) -> dict[str, Any]:
 def send(url: str, request: dict[str, Any]) -> dict[str, Any]:
     """Send a recorded request as it was sent, and return the answer in the recording's form."""
     address = urlsplit(url)
+    if "raw_http" in request:
+        return _send_raw(address, request["raw_http"].encode())
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
     body = request.get("body")
-    if body is not None and not isinstance(body, str):
-        body = json.dumps(body)
+    if isinstance(body, dict) and "__b64__" in body:  # no text
+        body = base64.b64decode(body["__b64__"])
+    elif body is not None:
+        body = (body if isinstance(body, str) else json.dumps(body)).encode()
     try:
         connection.putrequest(request["method"], request["path"], skip_accept_encoding=True)
         for name, value in (request.get("headers") or {}).items():
             connection.putheader(name, value)
         if body is not None:
-            connection.putheader("content-length", str(len(body.encode())))
-        connection.endheaders(body.encode() if body is not None else None)
+            connection.putheader("content-length", str(len(body)))
+        connection.endheaders(body)
         response = connection.getresponse()
         text = response.read().decode()
         return {
@@ -77,6 +83,16 @@ def send(url: str, request: dict[str, Any]) -> dict[str, Any]:
         }
     finally:
         connection.close()
+
+
+def _send_raw(address: SplitResult, content: bytes) -> dict[str, Any]:
+    """Send what no client would write, and read what comes until the connection ends."""
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(content)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        text = response.read().decode()
+    return {"status": response.status, "headers": response.getheaders(), "body_text": text}
 
 
 def substance(response: dict[str, Any], *, from_provider: bool = False) -> dict[str, Any]:
@@ -98,11 +114,9 @@ def substance(response: dict[str, Any], *, from_provider: bool = False) -> dict[
 
 def _body(text: str) -> str:
     """A body as text; JSON, and the JSON in events, with volatile fields replaced."""
-    if text.startswith("data: "):
-        return "\n\n".join(
-            "data: " + _body(part.removeprefix("data: ")) if part else part
-            for part in text.split("\n\n")
-        )
+    if text.startswith(("data: ", "event: ")):
+        lines = (line.partition("data: ") for line in text.split("\n"))
+        return "\n".join(before + data + _body(rest) for before, data, rest in lines)
     try:
         content = json.loads(text)
     except ValueError:

@@ -44,8 +44,7 @@ class OtherServer:
 @contextlib.contextmanager
 def other_server() -> Iterator[OtherServer]:
     other = OtherServer()
-    paths = ("/v1/chat/completions", "/v1/embeddings")
-    app = Starlette(routes=[Route(path, other.endpoint, methods=["POST"]) for path in paths])
+    app = Starlette(routes=[Route("/{path:path}", other.endpoint, methods=["POST"])])
     config = uvicorn.Config(app, log_level="critical", lifespan="off", ws="none")
     server = uvicorn.Server(config)
     with socket.socket() as listener:

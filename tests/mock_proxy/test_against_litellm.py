@@ -1,25 +1,23 @@
 """The same requests to the mock and to a real LiteLLM, started here with the same file.
 
-`make contract` installs a LiteLLM in a virtual environment of its own, names its command in
-LITELLM_COMMAND, and runs these tests; without it they are skipped. LiteLLM runs without a database
-here, and so knows no virtual keys; those are compared with the recording.
+`make contract` installs LiteLLM in virtual environments of their own, names the commands in
+LITELLM_COMMAND and LITELLM_NEWEST_COMMAND, and runs these tests; those of a command that is not
+named are skipped. The mock answers as the version that it finds, or as the newest that it knows.
+LiteLLM runs without a database here, and so knows no virtual keys.
 """
 
 import os
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
+from typing import Any
 
 import contract
 import pytest
+import real_litellm
 import requests
 
 from mock_proxy.config import load
+from mock_proxy.litellm.version import VERSIONS
 from mock_proxy.server.run import running
-
-COMMAND = os.environ.get("LITELLM_COMMAND")
-pytestmark = pytest.mark.skipif(COMMAND is None, reason="LITELLM_COMMAND names no LiteLLM")
 
 REQUESTS = {**contract.recorded("requests"), **contract.recorded("upstream_errors")}
 NOT_COMPARED = {
@@ -41,13 +39,15 @@ NOT_COMPARED = {
     ),
     "picks a deployment at random": ("chat_model_prefixed",),
     "counts requests of a minute": ("deploy_rpm2",),
+    "has other headers since 1.109.1": ("chat_stream_midstream_error_mock",),
 }
 CASES = [
     case
     for case in REQUESTS
     if not any(part in case for parts in NOT_COMPARED.values() for part in parts)
 ]
-MORE = {
+HELLO = [{"role": "user", "content": "Hello"}]
+MORE: dict[str, dict[str, Any]] = {
     "chat n -1": {"model": "gpt-4", "messages": [], "n": -1},
     "chat n 1.5": {"model": "gpt-4", "messages": [], "n": 1.5},
     "chat messages 5": {"model": "gpt-4", "messages": 5},
@@ -64,6 +64,52 @@ MORE = {
     "chat tools stream": {"model": "mock-tools", "messages": [], "stream": True},
     "chat mid-stream error, whole": {"model": "mock-streamerr", "messages": []},
     "chat empty": {},
+    "effort": {"model": "gpt-4o-mini", "messages": HELLO, "reasoning_effort": "low"},
+    "effort of an unknown model": {
+        "model": "Llama-3.3-70B-Instruct",
+        "messages": HELLO,
+        "reasoning_effort": "low",
+    },
+    "verbosity and thinking": {
+        "model": "Llama-3.3-70B-Instruct",
+        "messages": HELLO,
+        "verbosity": "low",
+        "thinking": {"type": "enabled"},
+    },
+    "effort dropped": {
+        "model": "gpt-4.1",
+        "messages": HELLO,
+        "reasoning_effort": "low",
+        "additional_drop_params": ["reasoning_effort"],
+    },
+    "no price": {"model": "Llama-3.3-70B-Instruct", "messages": HELLO},
+    "fallback": {"model": "mock-500", "messages": HELLO, "fallbacks": ["mock-429", "gpt-4"]},
+    "fallbacks fail": {
+        "model": "mock-500",
+        "messages": HELLO,
+        "fallbacks": ["mock-429", "mock-context"],
+    },
+    "fallback is no model": {"model": "mock-500", "messages": HELLO, "fallbacks": ["nope"]},
+    "fallback with a body": {
+        "model": "mock-500",
+        "messages": HELLO,
+        "fallbacks": [{"model": "gpt-4.1", "n": 2}],
+    },
+    "fallback in a stream": {
+        "model": "mock-500",
+        "messages": HELLO,
+        "fallbacks": [{"mock-500": ["gpt-4"]}],
+        "stream": True,
+    },
+    "base_url": {"model": "gpt-4", "messages": HELLO, "base_url": None},
+    "mock_timeout": {"model": "nope", "messages": HELLO, "mock_timeout": False, "mock_delay": 1},
+    "three in a stream": {
+        "model": "gpt-4o-mini",
+        "messages": HELLO,
+        "stream": True,
+        "n": 3,
+        "stream_options": {"include_usage": True},
+    },
 }
 """Requests to ``/chat/completions`` that the recording does not hold."""
 
@@ -72,46 +118,44 @@ MORE = {
 def environment() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LITELLM_MASTER_KEY", contract.MASTER_KEY)
-        patch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         yield patch
 
 
-@pytest.fixture(scope="module")
-def mock(environment) -> Iterator[str]:
-    with running(load(contract.DATA / "config.yaml")) as proxy:
-        yield proxy.url
-
-
-@pytest.fixture(scope="module")
-def litellm(environment, tmp_path_factory) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    assert COMMAND is not None
-    command = [COMMAND, "--config", str(contract.DATA / "config.yaml"), "--telemetry", "False"]
-    log = (tmp_path_factory.mktemp("litellm") / "log").open("w")
-    process = subprocess.Popen(
-        [*command, "--host", "127.0.0.1", "--port", str(port)], stdout=log, stderr=log
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            assert process.poll() is None, "LiteLLM stopped while it started"
-            try:
-                if requests.get(url + "/health/liveliness", timeout=2).ok:
-                    break
-            except requests.ConnectionError:
-                time.sleep(0.5)
+# Each LiteLLM is started by one process, however many there are.
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in real_litellm.COMMANDS
+    ],
+)
+def litellm(request, environment) -> Iterator[str]:
+    command = os.environ.get(request.param)
+    if command is None:
+        pytest.skip(f"{request.param} names no LiteLLM")
+    with real_litellm.litellm(command, contract.DATA / "config.yaml", {}) as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait()
-        log.close()
+
+
+@pytest.fixture(scope="module")
+def mock(litellm) -> Iterator[str]:
+    """The mock as the version of LiteLLM that is here."""
+    number = real_litellm.version_of(litellm)
+    version = number if number in VERSIONS else None
+    with running(load(contract.DATA / "config.yaml"), litellm_version=version) as proxy:
+        yield proxy.url
 
 
 def same(request, mock, litellm):
     got, want = (contract.substance(contract.send(url, request)) for url in (mock, litellm))
-    assert got == want
+    assert without_version(got) == without_version(want)
+
+
+def without_version(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer of a version that is newer than the mock's."""
+    headers = answer["headers"]
+    if "x-litellm-version" in headers:
+        headers = {**headers, "x-litellm-version": "…"}
+    return {**answer, "headers": headers}
 
 
 @pytest.mark.parametrize("case", CASES)

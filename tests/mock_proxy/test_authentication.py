@@ -1,4 +1,4 @@
-"""Who is let in, and what the others are told. Texts as LiteLLM 1.106.2 answers them."""
+"""Who is let in, and what the others are told. Texts as LiteLLM answers them."""
 
 import hashlib
 
@@ -10,7 +10,7 @@ NO_KEY = {
     "error": {
         "message": "Authentication Error, No api key passed in.",
         "type": "auth_error",
-        "param": "None",
+        "param": None,
         "code": "401",
     }
 }
@@ -19,7 +19,7 @@ MALFORMED = {
         "message": "Authentication Error, Malformed API Key passed in. "
         "Ensure Key has `Bearer ` prefix.",
         "type": "auth_error",
-        "param": "None",
+        "param": None,
         "code": "401",
     }
 }
@@ -65,7 +65,19 @@ def test_key_that_is_no_virtual_key_is_shown_masked(anonymous, sent, shown):
     assert error(response) == {
         "message": f"LiteLLM Virtual Key expected. Received={shown}, expected to start with 'sk-'.",
         "type": "auth_error",
-        "param": "None",
+        "param": None,
+        "code": "401",
+    }
+
+
+@pytest.mark.parametrize("key", ["sk-wrong-key-12345678", "sk-1"])
+def test_unknown_key_is_told(anonymous, key):
+    response = anonymous.get("/models", headers={"Authorization": f"Bearer {key}"})
+    assert response.status_code == 401
+    assert error(response) == {
+        "message": "Authentication Error, Invalid API key provided.",
+        "type": "token_not_found_in_db",
+        "param": "key",
         "code": "401",
     }
 
@@ -73,8 +85,8 @@ def test_key_that_is_no_virtual_key_is_shown_masked(anonymous, sent, shown):
 @pytest.mark.parametrize(
     ("key", "shown"), [("sk-wrong-key-12345678", "sk-...5678"), ("sk-1", "sk-...")]
 )
-def test_unknown_key_is_named_by_its_hash(anonymous, key, shown):
-    response = anonymous.get("/models", headers={"Authorization": f"Bearer {key}"})
+def test_older_versions_name_an_unknown_key_by_its_hash(older, key, shown):
+    response = Client(older.url, key).get("/models")
     token = hashlib.sha256(key.encode()).hexdigest()
     assert response.status_code == 401
     assert error(response) == {
@@ -105,6 +117,10 @@ def test_key_is_found_in_any_of_litellms_headers(proxy, header, prefix):
     client = Client(proxy.url)
     response = client.get("/models", headers={header: prefix + proxy.new_key()})
     assert response.status_code == 200
+
+
+def test_older_versions_have_the_text_none_for_no_parameter(older):
+    assert error(Client(older.url).get("/models"))["param"] == "None"
 
 
 def test_key_in_the_address_does_not_count(proxy, anonymous):

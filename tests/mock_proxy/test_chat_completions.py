@@ -1,8 +1,10 @@
 """``/chat/completions``: shapes, errors, limits on the answer, streams."""
 
+import gzip
 import json
 
 import pytest
+from proxy_client import Client
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -22,10 +24,11 @@ def test_answer_has_a_providers_shape(client):
                 "message": {
                     "content": "Hello!",
                     "role": "assistant",
-                    "provider_specific_fields": {"refusal": None},
                     "annotations": [],
+                    "refusal": None,
                 },
                 "provider_specific_fields": {},
+                "logprobs": None,
             }
         ],
         "usage": {
@@ -46,7 +49,7 @@ def test_answer_has_a_providers_shape(client):
 
 def test_headers_say_model_cost_and_spend(client):
     headers = client.ask("Say hello.").headers
-    assert headers["x-litellm-version"] == "1.106.2"
+    assert headers["x-litellm-version"] == "1.109.1"
     assert headers["x-litellm-model-name"] == "openai/gpt-4o-mini"
     assert headers["x-litellm-model-group"] == "gpt-4o-mini"
     # 10 tokens at 0.15 and 2 at 0.60 USD a million
@@ -56,10 +59,20 @@ def test_headers_say_model_cost_and_spend(client):
     assert float(again["x-litellm-key-spend"]) == pytest.approx(5.4e-06)
 
 
-def test_model_without_a_price_names_no_cost(client):
+def test_model_without_a_price_seems_to_cost_nothing(client, older):
     headers = client.ask("Say hello.", model="Llama-3.3-70B-Instruct").headers
+    assert headers["x-litellm-response-cost"] == "0.0"
+    older_client = Client(older.url, older.new_key())
+    headers = older_client.ask("Say hello.", model="Llama-3.3-70B-Instruct").headers
     assert "x-litellm-response-cost" not in headers
     assert headers["x-litellm-response-cost-original"] == "0.0"
+
+
+def test_older_versions_put_a_refusal_elsewhere(older):
+    (choice,) = Client(older.url, older.new_key()).ask("Say hello.").json()["choices"]
+    assert choice["message"]["provider_specific_fields"] == {"refusal": None}
+    assert "refusal" not in choice["message"]
+    assert "logprobs" not in choice
 
 
 @pytest.mark.parametrize(
@@ -141,8 +154,15 @@ def test_messages_of_a_wrong_shape_are_told(client, messages):
 
 
 @pytest.mark.parametrize("body", ['"hello"', "[1]", "5", "null"])
-def test_body_that_is_no_mapping_is_litellms_own_fault(client, body):
+def test_body_that_is_no_object_is_told(client, body):
     response = client.post("/chat/completions", data=body)
+    assert response.status_code == 400
+    assert response.json()["error"]["message"] == "Invalid JSON payload: expected an object"
+
+
+@pytest.mark.parametrize("body", ['"hello"', "[1]", "5", "null"])
+def test_older_versions_stumble_over_a_body_that_is_no_object(older, body):
+    response = Client(older.url, older.new_key()).post("/chat/completions", data=body)
     assert response.status_code == 500
     assert response.json() == {
         "error": {"message": "Internal server error", "type": "internal_server_error"}
@@ -220,10 +240,13 @@ def test_stream_holds_the_same_answer_in_pieces(client):
     assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
 
 
-def test_stream_ends_with_usage_on_request(client):
-    response = client.ask("Say hello.", stream=True, stream_options={"include_usage": True})
+def test_stream_ends_with_usage_on_request(client, older):
+    with_usage = {"stream": True, "stream_options": {"include_usage": True}}
+    before = Client(older.url, older.new_key()).ask("Say hello.", **with_usage)
+    assert events(before)[-1]["choices"] == [{"index": 0, "delta": {}}]  # OpenAI's own has none
+    response = client.ask("Say hello.", **with_usage)
     last = events(response)[-1]
-    assert last["choices"] == [{"index": 0, "delta": {}}]  # OpenAI's own has none
+    assert last["choices"] == []
     assert last["usage"]["total_tokens"] == 12
     assert last["usage"]["cost"] == pytest.approx(2.7e-06)
 
@@ -242,3 +265,62 @@ def test_error_before_a_stream_is_plain_json(client):
 
 def test_stream_must_be_true_itself(client):
     assert client.ask("Hello", stream="yes").headers["content-type"] == "application/json"
+
+
+# --- what is for LiteLLM, not for a model ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("parameter", ["reasoning_effort", "verbosity", "thinking"])
+def test_parameter_that_the_model_has_not_is_refused(client, parameter):
+    response = client.ask("Hello", **{parameter: "low"})
+    assert response.status_code == 400
+    message = response.json()["error"]["message"]
+    assert f"openai does not support parameters: ['{parameter}'], for model=gpt-4o-mini" in message
+    for let in ({"drop_params": True}, {"allowed_openai_params": [parameter]}):
+        assert client.ask("Hello", **{parameter: "low"}, **let).status_code == 200
+
+
+@pytest.mark.parametrize("parameter", ["api_base", "base_url", "user_config", "model_list"])
+def test_nobody_sends_the_proxys_key_elsewhere(client, parameter):
+    response = client.ask("Hello", **{parameter: "http://127.0.0.1:1"})
+    assert response.status_code == 401
+    assert f"{parameter} is not allowed in request body" in response.json()["error"]["message"]
+
+
+def test_errors_name_the_model_since_1_109_1(client, older):
+    names = {"x-litellm-model-id", "x-litellm-model-name"}
+    assert names <= set(client.ask("Hello", n="two").headers)
+    assert not names & set(client.ask("Hello", model="nope").headers)
+    older_client = Client(older.url, older.new_key())
+    assert not names & set(older_client.ask("Hello", n="two").headers)
+
+
+FAILING = {"model": "Llama-3.3-70B-Instruct", "verbosity": "low"}
+
+
+def test_fallback_answers_and_is_paid_for(client):
+    response = client.ask("Say hello.", **FAILING, drop_params=False, fallbacks=["nope", "gpt-4"])
+    assert response.status_code == 400  # gpt-4 has no verbosity either
+    body = {"model": "gpt-4o-mini", "verbosity": None}
+    response = client.ask("Say hello.", **FAILING, fallbacks=["nope", body])
+    assert response.json()["model"] == "gpt-4o-mini"
+    assert response.headers["x-litellm-attempted-fallbacks"] == "1"
+    assert response.headers["x-litellm-model-group"] == "gpt-4o-mini"
+    assert float(response.headers["x-litellm-response-cost"]) == pytest.approx(2.7e-06)
+    assert client.get("/key/info").json()["info"]["spend"] == pytest.approx(2.7e-06)
+
+
+def test_key_must_be_let_use_the_fallback(proxy):
+    client = Client(proxy.url, proxy.new_key(models=["gpt-4o-mini"]))
+    for other in ("gpt-4", {"model": "gpt-4"}, {"gpt-4o-mini": ["gpt-4"]}):
+        response = client.ask("Hello", fallbacks=[other])
+        assert response.status_code == 403
+        assert "The requested model 'gpt-4' is" in response.json()["error"]["message"]
+
+
+def test_compressed_request_is_read_since_1_109_1(client, older):
+    body = gzip.compress(json.dumps({"model": "gpt-4o-mini", "messages": HELLO}).encode())
+    packed = {"data": body, "headers": {"content-encoding": "gzip"}}
+    assert client.post("/chat/completions", **packed).status_code == 200
+    before = Client(older.url, older.new_key()).post("/chat/completions", **packed)
+    assert before.json()["error"]["param"] == "messages"  # taken for an empty body

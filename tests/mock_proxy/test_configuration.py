@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from proxy_client import Client
 
 from mock_proxy.config import PRACTICE_CONFIG, PRACTICE_KEY, ConfigError, load, practice
 from mock_proxy.server.run import running
@@ -132,3 +133,18 @@ def test_bad_configuration_is_told_with_its_line(tmp_path, text, line, says):
 def test_missing_file_is_told(tmp_path):
     with pytest.raises(ConfigError, match=r"cannot be read .* Check the path after --config"):
         load(tmp_path / "nowhere.yaml")
+
+
+def test_version_of_litellm_may_stand_in_the_file(tmp_path):
+    config = load(write(tmp_path, GOOD + '  litellm_version: "1.106.2"\n'))
+    with running(config) as proxy, Client(proxy.url, "sk-ours") as client:
+        assert client.ask("Hello", model="gpt-4").headers["x-litellm-version"] == "1.106.2"
+        assert client.get("/openapi.json").json()["info"]["version"] == "1.106.2"
+    with running(config, litellm_version="1.109.1") as proxy:
+        answer = Client(proxy.url, "sk-ours").ask("Hello", model="gpt-4")
+        assert answer.headers["x-litellm-version"] == "1.109.1"
+
+
+def test_version_that_is_a_number_is_told(tmp_path):
+    with pytest.raises(ConfigError, match="yaml:9: 'litellm_version' is not a text"):
+        load(write(tmp_path, GOOD + "  litellm_version: 1.1\n"))

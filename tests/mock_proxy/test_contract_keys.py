@@ -1,51 +1,16 @@
 """The recorded exchanges with virtual keys, replayed in their order, each key made anew."""
 
 import json
+from pathlib import Path
 
 import contract
+import key_steps
 import pytest
+import real_litellm
+from key_steps import CASES, CHAT, STEPS, STORIES, substance, told
 
-CASES = contract.recorded("virtual_keys")
-CHAT = "budget_small_0"
-
-STORIES: dict[str, list[str]] = {
-    "student": [
-        "admin_key_info",
-        "admin_key_info_unknown",
-        "student_key_info_self",
-        "student_key_info_other",
-        "student_chat_ok2",
-        "student_emb_denied",
-        "student_missing_model",
-        "student_model_denied",
-        "student_stream",
-        "student_stream_model_denied",
-        "student_token_counter",
-        "student_unknown_model",
-        "gen_dup_alias",
-    ],
-    "rpm2": ["rpm2_0", "rpm2_1", "rpm2_stream"],
-    "tpm40": ["tpm40_1", "tpm40_1", "tpm40_2"],
-    "model_rpm": ["(chat)", "model_rpm_1"],
-    "limits": ["limits_headers"],
-    "parallel1": ["parallel1_0"],
-    "budget0": ["budget0_models"],
-    "budget_small": [
-        "budget_small_0",
-        "budget_small_emb",
-        "budget_small_key_info",
-        "budget_small_late",
-        "budget_small_models",
-        "budget_small_stream",
-    ],
-    "budget_dur": ["budget_dur_0"],
-    "expired": [],
-    "blocked": ["admin_block", "blocked_chat"],
-    "deleted": ["deleted_before", "admin_key_delete", "deleted_chat"],
-    "routes": ["routes_chat_denied", "routes_models"],
-    "nomodels": ["nomodels_chat", "key_update"],
-}
-"""What was done with each key, in order. In brackets: not in the recording, not compared."""
+from mock_proxy.config import load
+from mock_proxy.server.run import running
 
 WITHOUT_A_KEY = [
     case
@@ -68,30 +33,18 @@ VOLATILE_HEADERS_HERE = {
 
 
 def compare(case, answer, *, but=()):
-    got, want = (contract.substance(r) for r in (answer, CASES[case]["response"]))
+    got, want = (substance(r) for r in (answer, CASES[case]["response"]))
     for header in but:
         assert header in got["headers"]
         got["headers"][header] = want["headers"][header] = "…"
-    # How much was spent differs in its last digits: LiteLLM adds and subtracts reservations.
-    for side in (got, want):
-        side["body"] = contract.rounded_cost(side["body"])
     assert got == want
 
 
 @pytest.mark.parametrize("story", STORIES)
 def test_key_is_treated_as_recorded(recorded_proxy, story):
-    made = CASES[f"key_generate_{story}"]
-    answer = contract.send(recorded_proxy.url, made["request"])
-    compare(f"key_generate_{story}", answer)
-    old, new = (json.loads(r["body_text"])["key"] for r in (made["response"], answer))
-    for number, case in enumerate(STORIES[story]):
-        recorded = CASES[CHAT if case == "(chat)" else case]["request"]
-        request = json.loads(json.dumps(recorded).replace(old, new))
-        if case == "(chat)":
-            request["headers"]["authorization"] = f"Bearer {new}"
-        answer = contract.send(recorded_proxy.url, request)
+    for number, (case, answer) in enumerate(told(recorded_proxy.url, story)):
         if case != "(chat)":
-            but = [h for h, cases in VOLATILE_HEADERS_HERE.items() if case in cases and number == 0]
+            but = [h for h, cases in VOLATILE_HEADERS_HERE.items() if case in cases and number == 1]
             compare(case, answer, but=but)
 
 
@@ -127,3 +80,81 @@ def test_every_recorded_case_is_told_or_listed():
     told |= {f"key_generate_{story}" for story in STORIES} | set(WITHOUT_A_KEY)
     assert told | set(NOT_COMPARED) == set(CASES)
     assert not told & set(NOT_COMPARED)
+
+
+# --- one long story of many keys --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=key_steps.VERSIONS)
+def steps(request):
+    """The mock's answers to all steps, and LiteLLM's, by the step's name."""
+    config = load(contract.DATA / "config.yaml", {"LITELLM_MASTER_KEY": contract.MASTER_KEY})
+    with running(config, litellm_version=request.param) as proxy:
+        answers = key_steps.stepped(proxy.url)
+    pairs = {}
+    for step, got in answers.items():
+        want = key_steps.recorded_step(step, request.param)
+        pairs[step] = substance(key_steps.cut(got, to=want)), substance(want)
+    return pairs
+
+
+DIFFERENT_STEPS = {
+    **key_steps.DIFFERENT_STEPS,
+    "list_size_1_status_expired": "Counts keys of a database that was used before.",
+}
+
+
+@pytest.mark.parametrize("step", sorted(set(STEPS) - set(DIFFERENT_STEPS)))
+def test_step_gets_the_recorded_answer(steps, step):
+    got, want = steps[step]
+    assert got == want
+
+
+@pytest.mark.parametrize("step", DIFFERENT_STEPS)
+def test_exceptions_are_exceptions_still(steps, step):
+    got, want = steps[step]
+    assert got != want
+
+
+def test_few_steps_are_exceptions():
+    assert len(DIFFERENT_STEPS) <= 0.05 * len(STEPS)
+
+
+# --- what the comparison with a real LiteLLM stands on ----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [("status", 400), ("body_text", '{"error": {}}'), ("headers", [["retry-after", "1"]])],
+)
+def test_a_difference_is_reported(part, change):
+    answer = CASES["admin_key_info"]["response"]
+    (reported,) = key_steps.differences({"step 1": (answer, {**answer, part: change})})
+    assert reported.startswith("step 1: " + part.removesuffix("_text"))
+    assert not key_steps.differences({"step 1": (answer, answer)})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("postgresql", lambda: None, "PostgreSQL is not installed"),
+        ("PRISMA", Path("nowhere"), "Prisma is not installed"),
+    ],
+)
+def test_what_a_real_litellm_lacks_is_told(monkeypatch, name, value, reason):
+    monkeypatch.setenv("LITELLM_COMMAND", "litellm")
+    monkeypatch.setattr(real_litellm, "postgresql", lambda: Path("bin"))
+    monkeypatch.setattr(real_litellm.shutil, "which", lambda name: name)
+    monkeypatch.setattr(real_litellm, name, value)
+    assert reason in str(real_litellm.missing("LITELLM_COMMAND"))
+    monkeypatch.setattr(real_litellm.shutil, "which", lambda name: None)
+    assert real_litellm.missing("LITELLM_COMMAND") is not None
+
+
+@pytest.mark.parametrize(("required", "outcome"), [("1", "Failed"), ("0", "Skipped")])
+def test_without_a_litellm_keys_are_not_compared_or_must_be(monkeypatch, required, outcome):
+    monkeypatch.delenv("LITELLM_COMMAND", raising=False)
+    monkeypatch.setenv("LITELLM_REQUIRE_KEYS", required)
+    with pytest.raises(BaseException, match="LITELLM_COMMAND names no LiteLLM") as ended:
+        real_litellm.command_with_keys("LITELLM_COMMAND")
+    assert ended.typename == outcome

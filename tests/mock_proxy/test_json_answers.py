@@ -2,6 +2,9 @@
 
 import json
 import random
+import socketserver
+import sys
+import threading
 
 import jsonschema
 import pytest
@@ -166,8 +169,14 @@ def test_text_that_fits_a_pattern_is_found_or_not(pattern, made):
         {"type": "array", "items": {"type": "integer"}, "minItems": 10**9},
         {"type": "object", "minProperties": 10**9},
         {"type": "string", "pattern": "(a{2000}){2000}"},
+        {
+            "type": "array",
+            "items": {"type": "string"},
+            "uniqueItems": True,
+            "minItems": schemas.MOST_VALUES,
+        },
     ],
-    ids=["text", "list", "object", "pattern"],
+    ids=["text", "list", "object", "pattern", "different"],
 )
 def test_schema_of_a_few_bytes_cannot_ask_for_millions(schema, monkeypatch):
     made = []
@@ -185,3 +194,105 @@ def test_tree_of_a_few_bytes_does_not_grow_into_thousands_of_nodes():
     }
     leaf = {"a": {}, "b": {}, "c": {}, "d": {}}
     assert json.loads(schemas.answer(schema, TITLE)) == leaf
+
+
+RUNAWAY = [
+    ("^(a+)+$", "a" * 60 + "!"),
+    ("^(a?){60}a{60}$", "a" * 59),
+    ("^(a|aa)+$", "a" * 60 + "!"),
+    (r"^(\w+\s?)*$", "a" * 60 + "!"),
+]
+"""Python's own engine would take longer for any of these than this test suite may."""
+
+
+@pytest.mark.parametrize(("pattern", "text"), RUNAWAY)
+def test_patterns_take_linear_time(pattern, text):
+    assert schemas.answer({"const": text, "pattern": pattern}, TITLE) is None
+    assert schemas.answer({"type": "string", "pattern": pattern}, text) != json.dumps(text)
+    schema = {"type": "object", "patternProperties": {pattern: False}, "required": [text]}
+    assert json.loads(schemas.answer(schema, TITLE) or "") == {text: TITLE}
+
+
+@pytest.mark.parametrize("pattern", [r"(?=a)b", r"(a)\1", "(", "(a{2000}){2000}"])
+@pytest.mark.parametrize("word", ["pattern", "patternProperties"])
+def test_patterns_that_could_take_longer_are_refused(client, pattern, word):
+    part = {word: pattern if word == "pattern" else {pattern: {}}}
+    wanted = {"name": "a", "schema": {"type": "object", "properties": {"b": part}}}
+    response = client.ask("b", response_format={"type": "json_schema", "json_schema": wanted})
+    assert response.status_code == 400
+    assert "is not a supported regular expression" in response.json()["error"]["message"]
+
+
+def nested(levels):
+    return {"items": nested(levels - 1)} if levels else {}
+
+
+@pytest.mark.parametrize(
+    ("schema", "fits"),
+    [
+        (nested(60), True),
+        (nested(900), False),
+        ({"enum": [0] * (schemas.MOST_PARTS - 5)}, True),
+        ({"enum": [0] * schemas.MOST_PARTS}, False),
+        ({"anyOf": [{"pattern": "a"}] * schemas.MOST_PATTERNS}, True),
+        ({"anyOf": [{"pattern": "a"}] * (schemas.MOST_PATTERNS + 1)}, False),
+    ],
+)
+def test_a_schema_has_limits(client, schema, fits):
+    assert (schemas.too_large(schema) is None) is fits
+    assert (schemas.answer(schema, TITLE) is not None) is fits
+    wanted = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+    response = client.ask("b", response_format=wanted)
+    assert response.status_code == (200 if fits else 400)
+    assert fits or "Invalid schema for response_format 'a'" in response.json()["error"]["message"]
+
+
+def test_a_long_text_is_searched_for_few_values():
+    schema = {"properties": {f"p{n}": {"type": "string"} for n in range(100)}}
+    assert schemas.answer(schema, TITLE) is not None
+    assert schemas.answer(schema, TITLE * 1000) is None
+
+
+def test_a_tool_with_such_a_schema_is_called_without_arguments(client):
+    for parameters in ({"pattern": "^(a+)+$", "const": "a" * 60 + "!"}, nested(900)):
+        tool = {"type": "function", "function": {"name": "f", "parameters": parameters}}
+        response = client.ask("Call f", tools=[tool], tool_choice="required")
+        (call,) = response.json()["choices"][0]["message"]["tool_calls"]
+        assert call["function"]["arguments"] == "{}"
+
+
+@pytest.mark.parametrize("word", ["$ref", "$schema", "$dynamicRef"])
+@pytest.mark.parametrize("has_engine", [True, False])
+def test_a_schema_reads_no_file_and_no_address(client, tmp_path, monkeypatch, word, has_engine):
+    """What it names would be read by the proxy: on its machine, and in its network."""
+    if not has_engine:
+        monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
+    file = tmp_path / "secret.json"
+    file.write_text('{"const": "secret"}', encoding="utf-8")
+    asked = []
+
+    class Noting(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            asked.append(self.client_address)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Noting) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        for uri in (file.as_uri(), f"http://127.0.0.1:{server.server_address[1]}/a"):
+            for schema in ({word: uri}, {"properties": {"a": {word: uri}}, "required": ["a"]}):
+                schemas.fault(schema, strict=True)
+                assert "secret" not in str(schemas.answer(schema, TITLE))
+                assert not schemas.is_valid("secret", {"allOf": [{"$ref": uri}, schema]})
+        server.shutdown()
+        thread.join()
+    assert asked == []
+
+
+def test_where_there_is_no_linear_engine_python_validates(monkeypatch):
+    """There is no wheel of it for Python in a browser, where nobody else has to wait."""
+    monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
+    schemas.matching.cache_clear()
+    assert schemas.fault({"type": "string"}, strict=True) is None
+    assert schemas.answer({"type": "string", "pattern": "^[a-z_]+$"}, TITLE) == '"panels"'
+    assert schemas.answer({"$ref": "#/nowhere"}, TITLE) is None
+    schemas.matching.cache_clear()

@@ -4,6 +4,8 @@ import json
 import re
 
 import httpx
+import pytest
+from proxy_client import Client
 
 from mock_proxy.config import load
 from mock_proxy.server.run import running
@@ -30,6 +32,7 @@ def test_models_are_listed_in_the_files_order(client):
         "gpt-4o-mini",
         "Llama-3.3-70B-Instruct",
         "text-embedding-ada-002",
+        "practice-reasoning",
     ]
     assert answer["data"][2] == GPT_4
 
@@ -43,18 +46,26 @@ def test_v1_lists_the_same(client):
     assert client.get("/v1/models").json() == client.get("/models").json()
 
 
-def test_one_model(client):
-    assert client.get("/v1/models/gpt-4").json() == GPT_4
+def test_one_model(proxy):
+    assert Client(proxy.url, proxy.master_key).get("/v1/models/gpt-4").json() == GPT_4
 
 
-def test_unknown_model_is_not_found(client):
-    response = client.get("/v1/models/nope")
+@pytest.mark.parametrize("path", ["/models/gpt-4", "/v1/models/gpt-4", "/v1/models/nope"])
+def test_key_without_a_user_is_told_of_no_single_model(client, path):
+    response = client.get(path)
+    assert response.status_code == 401
+    assert f"Route={path}. Your role=unknown" in response.json()["error"]["message"]
+
+
+def test_unknown_model_is_not_found(proxy):
+    response = Client(proxy.url, proxy.master_key).get("/v1/models/nope")
     assert response.status_code == 404
     assert response.json() == {"detail": "The model `nope` does not exist or is not accessible"}
 
 
 def test_restricted_key_sees_its_models_only(proxy, client):
-    client.headers["Authorization"] = "Bearer " + proxy.new_key(models=["gpt-4"])
+    key = proxy.new_key(models=["gpt-4"], other={"user_id": "ann"})
+    client.headers["Authorization"] = "Bearer " + key
     assert client.get("/models").json()["data"] == [GPT_4]
     assert client.get("/v1/models/gpt-4.1").status_code == 404
 
@@ -86,9 +97,12 @@ def test_info_names_prices_and_no_secrets(client):
     assert model["model_info"]["key"] == "gpt-4o-mini"
     assert model["litellm_params"]["model"] == "openai/gpt-4o-mini"
     assert "api_key" not in model["litellm_params"]
-    assert len(model["model_info"]) == 171  # as many as LiteLLM 1.106.2 shows
+    assert len(model["model_info"]) == 193  # as many as LiteLLM 1.109.1 shows
     unknown = listed["Llama-3.3-70B-Instruct"]["model_info"]
     assert unknown["input_cost_per_token"] is None
+    reasoning = listed["practice-reasoning"]["model_info"]
+    assert (reasoning["key"], reasoning["supports_reasoning"]) == ("gpt-5-mini", True)
+    assert reasoning["output_cost_per_token"] == 2e-06
 
 
 def test_info_hides_what_an_institution_keeps_in_its_file(tmp_path):
@@ -133,11 +147,16 @@ def test_groups_are_told_one_by_one(client):
     assert client.get("/model_group/info", params={"model_group": "x"}).json() == {"data": []}
 
 
-def test_parameters_that_a_model_takes(client):
+def test_parameters_that_a_model_takes(proxy, client):
+    path = "/utils/supported_openai_params"
+    assert client.get(path, params={"model": "gpt-4"}).status_code == 401
+    master = Client(proxy.url, proxy.master_key)
+
     def supported(model):
-        response = client.get("/utils/supported_openai_params", params={"model": model})
+        response = master.get(path, params={"model": model})
         return response.json().get("supported_openai_params")
 
     assert "response_format" not in supported("gpt-4")
     assert "response_format" in supported("gpt-4o-mini")
+    assert "reasoning_effort" not in supported("gpt-4o-mini")
     assert supported("nope") is None

@@ -140,6 +140,44 @@ def answer(*texts, system=None):
             "Give me JSON with name and city: We met Ada Jones in Delft.",
             '{"name": "Ada Jones", "city": "Delft"}',
         ),
+        (
+            "Return a JSON object with the fields name and city. Noor lives in Delft.",
+            '{"name": "Noor", "city": "Delft"}',
+        ),
+        (
+            "Geef JSON met naam en stad: Noor woont in Delft",
+            '{"naam": "Noor", "stad": "Delft"}',
+        ),
+        (
+            "Output JSON with keys topic and confidence for: Nurses under pressure",
+            '{"topic": "Nurses under pressure", "confidence": 0.75}',
+        ),
+        (
+            "Nurses under pressure (2019). Return as JSON with title and year.",
+            '{"title": "Nurses under pressure (2019).", "year": 2019}',
+        ),
+        # a question that offers labels
+        (
+            "Positive or negative? The coffee was awful.",
+            "I would choose the label **negative**. It mentions: awful.",
+        ),
+        (
+            "Nurses under pressure - health, climate or energy?",
+            "I would choose the label **health**. It mentions: nurses.",
+        ),
+        (
+            "Droogte in Spanje. Gezondheid of klimaat?",
+            "I would choose the label **klimaat**. It mentions: droogte.",
+        ),
+        (
+            "Is this paper about nurses or about climate? Drought in Spain",
+            "I would choose the label **climate**. It mentions: drought.",
+        ),
+        (
+            "Is deze titel over gezondheid of klimaat? Droogte in Spanje",
+            "I would choose the label **klimaat**. It mentions: droogte.",
+        ),
+        ("Reken uit: 8 / 2", "8 / 2 = 4"),
         # what users say of themselves
         ("I live in Utrecht.", "Thank you, I have read that you live in Utrecht."),
         ("Hi, I'm Ada.", "Thank you, I have read that your name is Ada."),
@@ -155,7 +193,12 @@ def answer(*texts, system=None):
             f"Hello! I am a practice proxy, {CANNOT}: I answer by simple rules.",
         ),
         ("Hallo", f"Hello! I am a practice proxy, {CANNOT}: I answer by simple rules."),
+        ("Hoe gaat het?", f"Hello! I am a practice proxy, {CANNOT}: I answer by simple rules."),
         ("Thanks!", "You are welcome."),
+        (
+            "What did I just ask you?",
+            "This is the first message that you sent me. I remember nothing but this request.",
+        ),
     ],
 )
 def test_natural_prompt(prompt, expected):
@@ -173,6 +216,9 @@ def test_natural_prompt(prompt, expected):
         ("Ik woon in Utrecht.", "Waar woon ik?", "You live in Utrecht."),
         ("Ik heet Noor.", "Wat is mijn naam?", "Your name is Noor."),
         ("Ik ben een leraar.", "Wat ben ik?", "You are een leraar."),
+        ("My dog is called Rex.", "What is my dog called?", "Your dog is called Rex."),
+        ("Which is longest?", "What was my first question?", "You said: “Which is longest?”"),
+        ("Wat is 2 + 2?", "Wat vroeg ik net?", "You said: “Wat is 2 + 2?”"),
     ],
 )
 def test_what_users_say_of_themselves_is_remembered(told, question, expected):
@@ -190,6 +236,9 @@ def test_what_users_say_of_themselves_is_remembered(told, question, expected):
         "Is Paris the capital of France? Answer yes or no.",
         "What is (2 + 3) * 4?",
         "Write a poem about spring.",
+        "Tea or coffee?",
+        "Give me a JSON object with name and age",
+        "Give me this as JSON: Noor, 23, Delft",
         "Which topic is this: Heat waves and hospital admissions",
     ],
 )
@@ -201,7 +250,8 @@ def test_what_no_rule_can_do_is_said_in_two_sentences(prompt):
 
 
 def test_question_who_it_is_gets_a_plain_answer():
-    for question in ("Who are you?", "Are you ChatGPT?", "Wie ben je?", "What can you do?"):
+    english = ("Who are you?", "Are you ChatGPT?", "What can you do?", "Which model are you?")
+    for question in (*english, "What's your name?", "Wie ben je?", "Hoe heet jij?", "Wat kun je?"):
         assert answer(question).startswith("I am a practice proxy, not a language model. I can")
 
 

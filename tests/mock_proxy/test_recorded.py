@@ -50,6 +50,32 @@ def recorded(tmp_path: Path, other: RunningProxy) -> Recording:
     return kept
 
 
+ODD = (
+    {"messages": [{"role": "teacher", "content": "Hello"}]},
+    {"messages": []},
+    {"temperature": 3},
+    {"temperature": "0"},
+    {"max_tokens": 0},
+    {"temprature": 0},
+    {"response_format": {"type": "json_object"}},
+)
+
+
+@pytest.mark.parametrize("address", [{}, {"api_base": "http://127.0.0.1:9/v1"}])
+def test_recorded_models_are_as_strict_as_a_provider(tmp_path, recorded, address):
+    recorded.write(tmp_path / "answers.jsonl")
+    params = {"model": f"openai/{MODEL}", **address}
+    info = {"recording": "answers.jsonl"}
+    models = [{"model_name": MODEL, "litellm_params": params, "model_info": info}]
+    (tmp_path / "proxy.yaml").write_text(yaml.safe_dump({"model_list": models}))
+    with running(load(tmp_path / "proxy.yaml")) as proxy:
+        client = Client(proxy.url, proxy.new_key())
+        assert client.answer("What is 2 + 3?", model=MODEL) == "2 + 3 = 5"
+        body = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
+        odd = [client.post("/chat/completions", json={**body, **change}) for change in ODD]
+    assert [response.status_code for response in odd] == [400] * len(ODD)
+
+
 def answered_by(response: object) -> str:
     return str(response.headers["x-practice-proxy-answer"])  # type: ignore[attr-defined]
 

@@ -347,7 +347,7 @@ def test_budgets_and_misbehaving_models_stay_with_a_replay(file):
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ('{"path": "/chat/comp', "no whole line"),
+        ('{"path": "/chat/comp', "not a complete line"),
         ("[]", "no 'path'"),
         ('{"path": "/chat/completions", "model": "gpt-4"}', "no 'request'"),
         (json.dumps(entry("a", upstream={})), "no 'url' and 'model'"),

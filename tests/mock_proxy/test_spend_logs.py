@@ -1,4 +1,4 @@
-"""`/spend/logs`: a key is told of its own calls, the master key of all."""
+"""`/spend/logs`: a key of a user is told of its own calls, the master key of all."""
 
 from datetime import timedelta
 
@@ -6,6 +6,21 @@ import pytest
 from proxy_client import Client
 
 from mock_proxy.keys import store
+from mock_proxy.routes.spend import MOST_DAYS
+
+USER = {"user_id": "ann"}
+
+
+@pytest.fixture
+def client(proxy):
+    with Client(proxy.url, proxy.new_key(other=USER)) as session:
+        yield session
+
+
+def test_key_without_a_user_is_refused(proxy):
+    response = Client(proxy.url, proxy.new_key()).get("/spend/logs")
+    assert response.status_code == 401
+    assert "Route=/spend/logs. Your role=unknown" in response.json()["error"]["message"]
 
 
 def test_calls_are_told_newest_first_with_their_cost(client):
@@ -30,7 +45,7 @@ def test_calls_are_told_newest_first_with_their_cost(client):
 
 
 def test_each_key_is_told_of_its_own_calls_only(proxy):
-    one, other = (proxy.new_key() for _ in range(2))
+    one, other = (proxy.new_key(other=USER) for _ in range(2))
     Client(proxy.url, one).ask("Say hello.")
     assert Client(proxy.url, other).get("/spend/logs").json() == []
     assert Client(proxy.url, other).get("/spend/logs", params={"api_key": one}).json() == []
@@ -64,3 +79,11 @@ def test_date_that_is_none_is_told(client):
     response = client.get("/spend/logs", params={"start_date": "x", "end_date": "2026-01-01"})
     assert response.status_code == 500
     assert "does not match format" in response.json()["error"]["message"]
+
+
+def test_days_until_the_end_of_the_calendar_are_not_all_listed(client):
+    for last in ("9999-12-31", "9999-12-30"):
+        dates = {"start_date": "2020-01-01", "end_date": last}
+        response = client.get("/spend/logs", params=dates)
+        assert response.status_code == 200
+        assert len(response.json()) <= MOST_DAYS + 2

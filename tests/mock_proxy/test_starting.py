@@ -14,7 +14,8 @@ import pytest
 import requests
 
 from mock_proxy.config import PRACTICE_CONFIG, PRACTICE_KEY, ProxyConfig, load
-from mock_proxy.server.run import addresses, is_loopback, master_key_for, running, serve
+from mock_proxy.server.listener import addresses, is_loopback
+from mock_proxy.server.run import master_key_for, running, serve
 
 ROOT = Path(__file__).parents[2]
 SLOW = """\
@@ -150,8 +151,7 @@ def test_keys_are_kept_where_the_command_says(tmp_path):
     port, key = free_port(), ""
     for _ in range(2):
         with started("--port", str(port), "--state", str(tmp_path / "keys.sqlite")) as process:
-            said_by(process)
-            master = {"x-litellm-api-key": PRACTICE_KEY}
+            master = {"x-litellm-api-key": said_by(process).partition("key:")[2].split()[0]}
             url = f"http://127.0.0.1:{port}/key/"
             if not key:
                 made = requests.post(url + "generate", json={}, headers=master, timeout=5)
@@ -215,6 +215,8 @@ def test_known_key_serves_this_machine_only():
     assert first.startswith("sk-")
     assert len(first) > 30
     assert first != second
+    guarded = master_key_for(config, "127.0.0.1", is_guarded=True)
+    assert guarded not in (PRACTICE_KEY, first, second)
 
 
 def test_configured_key_serves_everywhere():

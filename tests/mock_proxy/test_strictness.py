@@ -197,6 +197,10 @@ def test_other_forms_are_refused_too(client):
     response = client.post("/v1/responses", json=body)
     assert response.status_code == 400
     assert response.json()["error"]["param"] == "temperature"
+    body = {"model": "gpt-4o-mini", "input": "Hello", "max_output_tokens": 15}
+    error = client.post("/v1/responses", json=body).json()["error"]
+    assert error["param"] == "max_output_tokens"
+    assert "Expected a value >= 16, but got 15 instead." in error["message"]
 
 
 ODD = {"messages": [{"role": "teacher"}], "temperature": 5, "max_tokens": -1, "foo": 1}

@@ -1,6 +1,7 @@
 """``/completions`` and ``/utils/token_counter``."""
 
 import pytest
+from proxy_client import Client
 
 TEXT = {"model": "gpt-4o-mini", "prompt": "Say hello."}
 
@@ -39,8 +40,8 @@ def test_unknown_model_is_told_in_litellms_odd_form(client):
     assert response.json()["error"] == {
         "message": "400: {'error': '/completions: Invalid model name passed in model=nope. "
         "Call `/v1/models` to view available models for your key.'}",
-        "type": "None",
-        "param": "None",
+        "type": "invalid_request_error",
+        "param": None,
         "code": "400",
     }
 
@@ -83,3 +84,28 @@ def test_tokens_are_counted_before_asking(client):
 def test_token_counter_says_what_it_lacks(client, body, status, detail):
     response = client.post("/utils/token_counter", json=body)
     assert (response.status_code, response.json()) == (status, {"detail": detail})
+
+
+@pytest.mark.parametrize("prompt", [[1, 2, 3], [[1, 2], [3]], ["Say hello.", "Say hello."]])
+def test_tokens_and_several_prompts_get_one_answer(client, prompt):
+    answer = client.post("/completions", json={"model": "gpt-4o-mini", "prompt": prompt})
+    assert len(answer.json()["choices"]) == 1
+
+
+def test_prompt_that_is_partly_a_number_is_litellms_own_fault(client):
+    response = client.post("/completions", json={"model": "gpt-4o-mini", "prompt": ["a", 5]})
+    assert response.status_code == 500
+    assert "'int' object is not iterable" in response.json()["error"]["message"]
+
+
+def test_older_versions_type_these_errors_otherwise(client, older):
+    bodies = [
+        {"model": "gpt-4o-mini", "prompt": "a", "reasoning_effort": "low"},
+        {"model": "nope", "prompt": "a"},
+    ]
+    for body in bodies:
+        error = client.post("/completions", json=body).json()["error"]
+        assert (error["type"], error["param"]) == ("invalid_request_error", None)
+    before = Client(older.url, older.new_key())
+    types = [before.post("/completions", json=body).json()["error"]["type"] for body in bodies]
+    assert types == ["None", "None"]

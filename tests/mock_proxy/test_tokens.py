@@ -64,3 +64,18 @@ def test_configuration_may_set_the_price():
 
 def test_unknown_model_has_no_price():
     assert tokens.cost(tokens.facts("openai/ours", {}), 10, 20) is None
+
+
+def test_tools_are_counted_nearly_as_litellm_counts_them():
+    """LiteLLM counts 44 for "Hello" of a user with this tool, of which 8 are the message's."""
+    city = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    function = {"name": "get_weather", "description": "Weather of a city", "parameters": city}
+    tools = [{"type": "function", "function": function}]
+    assert abs(tokens.count_tools(tools, has_system=False) - 36) <= 1
+    assert abs(tokens.count_tools(tools, has_system=True) - 32) <= 1
+
+
+def test_tools_of_every_kind_are_counted():
+    kinds = {"a": {"enum": ["x", "y"]}, "b": {"type": "array"}, "c": {"type": "object"}, "d": 5}
+    tool = {"function": {"name": "f", "parameters": {"properties": kinds}}}
+    assert tokens.count_tools([tool, 5, {}, {"function": {"name": "g"}}], has_system=False) > 30

@@ -64,7 +64,7 @@ def test_record_today_and_replay_tomorrow(
         told = "".join(said)
         assert f"answers:     of {other.url} (with the key in LITELLM_UPSTREAM_KEY)" in told
         monkeypatch.setenv("LITELLM_BASE_URL", url)
-        monkeypatch.setenv("LITELLM_MASTER_KEY", "sk-practice-key")
+        monkeypatch.setenv("LITELLM_MASTER_KEY", told.partition("key:")[2].split()[0])
         assert main(["keys", "--learners", "1", "--budget", "0.5", "--out", keys]) == 0
         key = Path(keys).read_text(encoding="utf-8").splitlines()[1].split(",")[1]
         assert key.startswith("sk-")
@@ -89,8 +89,8 @@ def test_record_today_and_replay_tomorrow(
         (["--record", "f"], "--record needs --upstream URL"),
         (["--upstream-model", "*=gemma3"], "--upstream-model needs --upstream URL"),
         (["--else-practice"], "--else-practice needs --replay FILE"),
-        (["--upstream", "localhost:11434"], "is no address of a server"),
-        (["--upstream", "http://me:secret@here/v1"], "may hold no key"),
+        (["--upstream", "localhost:11434"], "is not the address of a server"),
+        (["--upstream", "http://me:secret@here/v1"], "may not hold a key"),
         (["--upstream", "http://here/v1", "--upstream-model", "gpt-5=a"], "no such model"),
         (["--upstream", "http://localhost:4000/v1"], "this proxy itself"),
         (["--replay", "none.jsonl"], "none.jsonl: there is no such recording"),
@@ -110,6 +110,20 @@ def test_a_wrong_call_is_exit_status_2_with_the_reason(
     assert says in told
     assert "secret" not in told
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_version_that_is_not_known_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["proxy", "--litellm-version", "1.80"])
+    assert "invalid choice: '1.80'" in capsys.readouterr().err
+    config = tmp_path / "config.yaml"
+    text = "model_list: [{model_name: m, litellm_params: {model: openai/m}}]\n"
+    config.write_text(text + "general_settings: {litellm_version: '1.80'}\n")
+    assert main(["proxy", "--config", str(config)]) == 2
+    told = capsys.readouterr().err
+    assert f"{config}: the practice proxy knows LiteLLM 1.106.2 and 1.109.1, not 1.80" in told
 
 
 def test_a_map_without_a_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

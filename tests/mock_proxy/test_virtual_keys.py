@@ -49,12 +49,20 @@ def test_spent_budget_stops_everything_but_key_info(make):
     first = client.ask("Say hello.")
     assert first.status_code == 200
     assert first.headers["x-litellm-key-max-budget"] == "1e-06"
-    for response in (client.ask("Say hello."), client.get("/models")):
+    for response in (client.ask("Say hello."), client.ask("Say hello.", stream=True)):
         assert response.status_code == 422
         assert error(response)["type"] == "budget_exceeded"
         assert "Key=spender (sk-..." in error(response)["message"]
         assert "Max budget: 1e-06" in error(response)["message"]
     assert client.get("/key/info").json()["info"]["spend"] > 1e-6
+    for path in ("/models", "/model/info", "/model_group/info"):
+        assert client.get(path).status_code == 200
+
+
+def test_older_versions_refuse_the_models_over_budget(older):
+    client = Client(older.url, older.new_key(max_budget=0.0))
+    assert client.get("/models").status_code == 422
+    assert client.get("/model/info").status_code == 200
 
 
 def test_failed_request_costs_nothing(make):
@@ -181,7 +189,10 @@ def test_updated_key_keeps_what_was_not_changed(admin, make):
         ("POST", "/key/delete"),
         ("POST", "/key/block"),
         ("POST", "/key/unblock"),
-        ("GET", "/key/list"),
+        ("POST", "/key/regenerate"),
+        ("GET", "/spend/logs"),
+        ("GET", "/models/gpt-4"),
+        ("GET", "/utils/supported_openai_params"),
     ],
 )
 def test_only_the_master_key_manages_keys(client, method, path):
@@ -204,15 +215,77 @@ def test_key_may_be_for_certain_routes_only(make, routes, models, info):
     assert client.get("/key/info").status_code == info
 
 
-def test_odd_settings_of_a_key_do_no_harm(make):
-    client = make(models=[{"a": 1}, 5, None], allowed_routes=[{"a": 1}, 5])
+def test_odd_settings_of_a_key_do_no_harm(admin, make):
+    client = make(models=["x", ""], allowed_routes=[{"a": 1}, 5], aliases={"": ""})
     assert client.get("/models").status_code == 403
-    assert make(models=[{"a": 1}]).ask("Hello").status_code == 403
+    made = admin.post("/key/generate", json={"models": [{"a": 1}, 5, None]})
+    assert (made.status_code, error(made)["type"]) == (500, "internal_server_error")
 
 
 def test_budget_is_shown_as_litellm_does(proxy):
     client = Client(proxy.url, proxy.new_key(max_budget=1))
     assert client.ask("Hello").headers["x-litellm-key-max-budget"] == "1.0"
+
+
+def test_keys_of_a_user_are_listed_for_the_user(admin, make):
+    mine, others = make(user_id="ada"), make(user_id="grace")
+    assert mine.get("/key/list").json()["keys"] == [store.digest(key_of(mine))]
+    assert mine.get("/key/list", params={"user_id": "grace"}).json()["total_count"] == 1
+    listed = admin.get("/key/list", params={"user_id": "grace"}).json()
+    assert listed["keys"] == [store.digest(key_of(others))]
+    nobodys = make().get("/key/list")
+    assert (nobodys.status_code, error(nobodys)["param"]) == (403, "user_id")
+
+
+def test_keys_are_listed_by_status(admin, make):
+    clients = {status: make(user_id="listed") for status in ("active", "revoked", "deleted")}
+    clients["expired"] = make(user_id="listed", duration="0s")
+    admin.post("/key/block", json={"key": key_of(clients["revoked"])})
+    admin.post("/key/delete", json={"keys": [key_of(clients["deleted"])]})
+    for status, client in clients.items():
+        listed = admin.get("/key/list", params={"user_id": "listed", "status": status}).json()
+        assert listed["keys"] == [store.digest(key_of(client))]
+    assert admin.get("/key/list", params={"status": "odd"}).status_code == 400
+
+
+def test_keys_are_listed_in_the_order_asked_for(admin, make):
+    keys = [make(user_id="sorted", max_budget=budget) for budget in (2, None, 1)]
+    query = {"user_id": "sorted", "sort_by": "max_budget"}
+    for order, wanted in (("asc", (2, 0, 1)), ("desc", (1, 0, 2))):
+        listed = admin.get("/key/list", params={**query, "sort_order": order}).json()["keys"]
+        assert listed == [store.digest(key_of(keys[i])) for i in wanted]
+    for wrong in ({"sort_by": "colour"}, {"sort_by": "spend", "sort_order": "up"}):
+        assert admin.get("/key/list", params=wrong).status_code == 400
+
+
+def test_deleted_key_is_told_of_to_admins(admin, make):
+    client = make(key_alias="gone")
+    admin.post("/key/delete", json={"keys": [key_of(client)]})
+    for name in (key_of(client), store.digest(key_of(client))):
+        told = admin.get("/key/info", params={"key": name}).json()["info"]
+        assert (told["key_alias"], told["status"]) == ("gone", "deleted")
+        assert told["deleted_at"] is not None
+    assert make().get("/key/info", params={"key": key_of(client)}).status_code == 404
+
+
+def test_key_calls_a_model_by_its_own_name(make):
+    client = make(models=["gpt-4o-mini"], aliases={"ours": "gpt-4o-mini", "other": "gpt-4"})
+    response = client.ask("Say hello.", model="ours")
+    assert response.json()["model"] == "ours"
+    assert response.headers["x-litellm-model-group"] == "gpt-4o-mini"
+    assert client.ask("Say hello.", model="other").status_code == 403
+
+
+def test_tokens_of_one_model_are_limited(make):
+    client = make(model_tpm_limit={"gpt-4o-mini": 20})
+    first = client.ask("Hello")
+    assert first.headers["x-ratelimit-model_per_key-limit-tokens"] == "20"
+    assert first.headers["x-ratelimit-model_per_key-remaining-tokens"] == "14"
+    while (response := client.ask("Hello")).status_code == 200:
+        pass
+    assert response.status_code == 429
+    assert "model_per_key" in error(response)["message"]
+    assert client.ask("Hello", model="gpt-4").status_code == 200
 
 
 def test_page_far_beyond_the_last_is_empty(admin):
@@ -250,16 +323,60 @@ def test_keys_are_listed_in_pages_the_newest_first(admin, make):
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("30s", 30), ("15m", 900), ("2h", 7200), ("7d", 604800), ("1w", 604800), ("1mo", 2592000)],
+    [
+        ("30s", 30),
+        ("15m", 900),
+        ("2h", 7200),
+        ("7d", 604800),
+        ("1w", 604800),
+        ("1mo", 2592000),
+        ("daily", 86400),
+    ],
 )
 def test_durations(text, seconds):
     assert store.duration(text).total_seconds() == seconds
 
 
-@pytest.mark.parametrize("text", ["", "abc", "5", "-1d", "1y", "1 d"])
+@pytest.mark.parametrize("text", ["", "abc", "-1d"])
 def test_other_durations_are_refused(text):
     with pytest.raises(ValueError, match="Invalid duration format"):
         store.duration(text)
+
+
+@pytest.mark.parametrize("text", ["5", "1y", "1 d"])
+def test_durations_without_a_unit_are_refused(text):
+    with pytest.raises(ValueError, match=f"Unsupported duration unit, passed duration: {text}"):
+        store.duration(text)
+
+
+@pytest.mark.parametrize("text", ["99999999999d", "9999999d", "9" * 5000 + "s"])
+@pytest.mark.parametrize("field", ["duration", "budget_duration"])
+@pytest.mark.parametrize("path", ["/key/generate", "/key/update"])
+def test_durations_beyond_the_calendar_are_refused(admin, make, path, field, text):
+    response = admin.post(path, json={"key": key_of(make()), field: text})
+    assert response.status_code == 400
+    assert "duration is too long. Received: 9999999" in error(response)["message"]
+
+
+def test_a_key_that_is_made_again_stays_what_it_is(admin, make, proxy):
+    """Recorded of LiteLLM 1.106.2: its answer tells of a new key, with the old one's birthday."""
+    client = make(key_alias="stays", max_budget=1.0, models=["gpt-4o-mini"])
+    client.ask("Say hello.")
+    before = client.get("/key/info").json()["info"]
+    response = admin.post("/key/generate", json={"key": key_of(client), "max_budget": 9.0})
+    assert response.status_code == 200
+    told = response.json()
+    assert (told["key"], told["token"]) == (key_of(client), store.digest(key_of(client)))
+    assert (told["key_alias"], told["spend"], told["max_budget"]) == (None, 0.0, 9.0)
+    assert told["created_at"][:23] == before["created_at"][:23]
+    assert client.get("/key/info").json()["info"] == before
+
+
+def test_the_master_keys_own_text_makes_no_second_key(admin, proxy):
+    known = len(proxy.keys)
+    assert admin.post("/key/generate", json={"key": proxy.master_key}).status_code == 200
+    assert len(proxy.keys) == known
+    assert admin.get("/key/list").status_code == 200
 
 
 @pytest.mark.parametrize("text", ["1h", "1d", "7d", "30d", "90s"])

@@ -4,6 +4,7 @@ import gzip
 
 import pytest
 import requests
+from proxy_client import Client
 
 ALWAYS = {
     "x-frame-options": "DENY",
@@ -35,8 +36,11 @@ def test_head_is_not_allowed(client):
     assert client.head("/models").status_code == 405
 
 
-def test_long_answers_are_compressed_for_those_who_accept_it(client):
-    compressed = client.get("/models", headers={"Accept-Encoding": "gzip"}, stream=True)
+def test_older_versions_compress_long_answers_for_those_who_accept_it(older, client):
+    accept = {"Accept-Encoding": "gzip"}
+    assert "content-encoding" not in client.get("/models", headers=accept).headers
+    client = Client(older.url, older.new_key())
+    compressed = client.get("/models", headers=accept, stream=True)
     assert compressed.headers["content-encoding"] == "gzip"
     plain = client.get("/models", headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers

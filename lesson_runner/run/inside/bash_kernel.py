@@ -1,7 +1,7 @@
 """The bash kernel of a page: one shell for all blocks, a failure for each line that fails.
 
-The shell sources each block from a file that holds the author's text and nothing else. What finds
-a failing line, an ERR trap, is set around it.
+The shell sources each block from a file that holds the author's text and nothing else. An ERR
+trap, set around it, finds failing lines.
 """
 
 import codecs
@@ -9,10 +9,8 @@ import json
 import os
 import queue
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import uuid
 from typing import IO, Any
@@ -22,6 +20,7 @@ if __name__ == "__main__":
 
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.kernelbase import Kernel
+from traitlets import Unicode
 
 # The control pipe is standard input, so that this works where no other descriptor is inherited.
 # Blocks see an empty standard input. After each block the shell ends both outputs with a mark.
@@ -49,6 +48,16 @@ __lesson_end='if ((BASH_SUBSHELL)); then exit "$__lesson_status"; fi; return "$_
 __lesson_trap='__lesson_failed $? "$LINENO" "${BASH_SOURCE[0]}" "${PIPESTATUS[@]}" || {
 '$__lesson_end'
 }'
+# `wait` alone succeeds whatever its jobs did. One that a signal ended was told to end.
+wait() {
+  local job code status=0
+  (($# == 0 && BASH_SUBSHELL == 0)) || { builtin wait "$@"; return; }
+  jobs -p >"$__lesson_file.jobs" # in $(...), bash forgets jobs that have ended
+  while read -r job; do
+    builtin wait "$job" || { code=$?; ((code > 128)) || status=$code; }
+  done <"$__lesson_file.jobs"
+  return "$status"
+}
 while IFS= read -r __lesson_file <&3; do
   set -o errtrace -o pipefail
   trap "$__lesson_trap" ERR
@@ -84,20 +93,23 @@ class PageKernel(Kernel):
         "mimetype": "text/x-sh",
         "file_extension": ".sh",
     }
+    program = Unicode("bash", config=True)
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        with open(os.environ["LESSON_PAGE"], encoding="utf-8") as stream:
+        page_file = os.environ["LESSON_PAGE"]
+        with open(page_file, encoding="utf-8") as stream:
             page = json.load(stream)
         self.path = page["path"]
         self.blocks = page["blocks"]  # [line of the fence, source]
-        self.folder = tempfile.mkdtemp()
+        # The runner removes it. With forward slashes, as bash names its files on Windows too.
+        self.folder = os.path.dirname(page_file).replace(os.sep, "/")
         self.mark = uuid.uuid4().hex
-        driver = os.path.join(self.folder, "driver")
+        driver = f"{self.folder}/driver"
         with open(driver, "w", encoding="utf-8", newline="\n") as stream:
             stream.write(DRIVER)
         self.bash = subprocess.Popen(
-            ["bash", "--noprofile", "--norc", driver],
+            [self.program, "--noprofile", "--norc", driver],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -109,7 +121,7 @@ class PageKernel(Kernel):
             threading.Thread(target=self.read, args=(name, stream), daemon=True).start()
 
     def read(self, name: str, stream: IO[bytes]) -> None:
-        """Hand on what is printed; (status, line, lost trap) after a block, None at the end."""
+        """Pass on the text printed; (status, line, lost trap) after a block, None at the end."""
         pending = b""
         mark = b"\0" + self.mark.encode() + b" "
         while piece := os.read(stream.fileno(), 65536):
@@ -145,7 +157,7 @@ class PageKernel(Kernel):
         if line:
             self.blocks = [block for block in self.blocks if block[0] > line]
         # One file for each block: a function of another block has lines of its own.
-        file = os.path.join(self.folder, f"block{self.execution_count}")
+        file = f"{self.folder}/block{self.execution_count}"
         with open(file, "w", encoding="utf-8", newline="\n") as stream:
             stream.write(code + "\n")
         assert self.bash.stdin is not None
@@ -187,7 +199,7 @@ class PageKernel(Kernel):
         }
 
     def hand_on(self) -> tuple[int | None, int, int]:
-        """Send what the block prints until both outputs ended; its status, line and lost trap."""
+        """Send what the block prints, and return its status, failing line and lost trap."""
         status: int | None = 0
         line, lost, open_outputs = 0, 0, {"stdout", "stderr"}
         decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in open_outputs}
@@ -217,7 +229,6 @@ class PageKernel(Kernel):
 
     async def do_shutdown(self, restart: bool) -> dict[str, Any]:
         self.bash.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
         return {"status": "ok", "restart": restart}
 
 

@@ -2,15 +2,15 @@
 
 It starts no threads and no sockets of ZMQ, so that a fork is as fresh as a new process: no name, no
 module's state, no random seed of one kernel is seen by another. (Numpy's OpenBLAS starts threads,
-and stops them around a fork.) Kernels of other languages are
-executed after the fork, so that they are children of this process as well.
+and stops them around a fork.) Kernels of other languages are executed after the fork, so that they
+are children of this process as well.
 
 A request is a length, a JSON object (`argv`, `env`, `cwd`) and, beside it, a descriptor for the
 kernel's own messages. Where this process has a network of its own (`own_network.py`), descriptors
 of sockets that listen for the kernel in the runner's network may follow. The answer is the process
-id; when the kernel ends, its exit status follows on the same connection. What a kernel leaves
-behind is ended with it. The server ends, with all its kernels and their folder, when its standard
-input does: also when the runner is killed.
+id; when the kernel ends, its exit status follows on the same connection. Processes that
+a kernel leaves behind are ended with it. The server ends, with all its kernels and their folder,
+when its standard input is closed, so even if the runner is killed.
 """
 
 import builtins
@@ -46,7 +46,9 @@ if __name__ == "__main__":
 
     del sys.modules["debugpy"]
 
-# What a kernel imports as it starts, and what every page imports.
+# What every kernel imports as it starts.
+import unicodedata  # noqa: F401
+
 import bash_kernel
 import IPython.core.completerlib
 import IPython.core.debugger
@@ -56,7 +58,6 @@ import IPython.extensions.storemagic  # noqa: F401
 import own_network
 import psutil  # noqa: F401
 import python_kernel
-import requests  # noqa: F401
 import tornado.platform.asyncio  # noqa: F401
 
 HEAVY = {
@@ -66,10 +67,11 @@ HEAVY = {
     "numpy": ("numpy",),
     "openai": ("openai",),
     "pandas": ("pandas",),
+    "requests": ("requests",),
 }
-"""A name that a page imports, and what the server imports for it when the first page asks. These
-take long to import, and start nothing: a block finds them as it would after an import of its own.
-Of pyplot, what does not depend on the kernel's way of showing plots."""
+"""A name that a page imports → the modules that the server imports when the first page asks for it.
+They take long to import and start nothing: a block finds them as after an import of its own. Of
+pyplot, only the part that does not depend on how the kernel shows plots."""
 
 BROUGHT: dict[str, list[str]] = {}
 """The modules that came into this process with each name of `HEAVY`."""
@@ -82,6 +84,7 @@ KERNELS = {"python_kernel.py": python_kernel.main, "bash_kernel.py": bash_kernel
 
 
 def serve(path: str, outside: own_network.Outside | None) -> None:
+    bring("requests")  # a page that calls a proxy wants it
     if outside:
         with open(f"{path}.own-network", "w"):
             pass  # tells the runner
@@ -225,20 +228,23 @@ def import_for(page: str) -> None:
         sources = [source for _, source in json.load(file)["blocks"]]
     for name in [name for name in HEAVY if name not in BROUGHT]:
         wanted = re.compile(rf"^\s*(?:import|from)\s(?:.*\b)?{name}\b", re.MULTILINE)
-        if not any(wanted.search(source) for source in sources):
-            continue
-        before = set(sys.modules)
-        # matplotlib reads this when it is imported; ipykernel sets it in every kernel.
-        os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
-        # pandas asks when it is imported whether it is in a notebook, as here it will be.
-        builtins.get_ipython = lambda: InNotebook  # type: ignore[attr-defined]
-        for module in HEAVY[name]:
-            # A block that imports it gets the error; with threads, a fork would not be safe.
-            with contextlib.suppress(Exception):
-                importlib.import_module(module)
-        del os.environ["MPLBACKEND"], builtins.get_ipython  # type: ignore[attr-defined]
-        BROUGHT[name] = [module for module in sys.modules if module not in before]
-        gc.freeze()
+        if any(wanted.search(source) for source in sources):
+            bring(name)
+
+
+def bring(name: str) -> None:
+    before = set(sys.modules)
+    # matplotlib reads this when it is imported; ipykernel sets it in every kernel.
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    # pandas asks when it is imported whether it is in a notebook, as here it will be.
+    builtins.get_ipython = lambda: InNotebook  # type: ignore[attr-defined]
+    for module in HEAVY[name]:
+        # A block that imports it gets the error; with threads, a fork would not be safe.
+        with contextlib.suppress(Exception):
+            importlib.import_module(module)
+    del os.environ["MPLBACKEND"], builtins.get_ipython  # type: ignore[attr-defined]
+    BROUGHT[name] = [module for module in sys.modules if module not in before]
+    gc.freeze()
 
 
 class HiddenModules:

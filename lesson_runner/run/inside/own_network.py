@@ -1,8 +1,8 @@
 """A network of its own for this process and its children, with nothing in it but 127.0.0.1.
 
-A network namespace of Linux: no program can leave it, in whatever way it is started.
-What has to cross, crosses as a connection from a port of 127.0.0.1 on one side to the same port on
-the other, carried by a process that stands on the other side.
+A network namespace of Linux, which no program can leave, however it is started. Connections that
+have to cross go from a port of 127.0.0.1 on one side to the same port on the other. A process on
+that other side carries them.
 """
 
 import contextlib
@@ -155,9 +155,9 @@ def join(one: socket.socket, port: int, patience: float) -> None:
 
 
 def connected(port: int) -> socket.socket:
-    """A connection to whatever listens at the port; raises OSError where nothing does.
+    """A connection to the port; raises OSError if nothing listens there.
 
-    A TCP socket that leaves from the very port it asks for is connected with itself.
+    A TCP socket that leaves from the port it asks for is connected with itself.
     """
     made = socket.create_connection(("127.0.0.1", port))
     if made.getsockname() == made.getpeername():

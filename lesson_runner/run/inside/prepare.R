@@ -1,7 +1,7 @@
 # Run in every R kernel before the first block of a page: errors where R would pass on silently.
 local({
-  # IRkernel sets its own readline() and quit() before each block; its shadow of the search path
-  # is what the user's code sees first.
+  # IRkernel sets its own readline() and quit() before each block; the user's code sees its shadow
+  # of the search path first.
   shadow <- function(name, value) IRkernel:::add_to_user_searchpath(name, value)
   unattended <- function(...) stop("nobody is there to answer: lesson code runs unattended", call. = FALSE)
   ends_session <- function(...) stop("quit() ends the session of the person who runs it", call. = FALSE)
@@ -74,7 +74,41 @@ local({
       }
     )
   }
+
+  # In an R session, a sink or a graphics device that is left open takes all further output or plots.
+  # In a notebook, what happens to them depends on the version of evaluate.
+  sinks <- 0L
+  shadow("sink", function(file = NULL, append = FALSE, type = c("output", "message"), split = FALSE) {
+    base::sink(file, append, type, split)
+    if (match.arg(type) == "output") sinks <<- max(0L, sinks + if (is.null(file)) -1L else 1L)
+  })
+  run_block <- evaluate::evaluate
+  complain <- function(...) stop("the block leaves ", ..., call. = FALSE)
+  checking_the_end <- function(...) {
+    sinks <<- 0L
+    devices <- grDevices::dev.list()
+    try(stop(), silent = TRUE) # so that the last message of a try() is not an older one
+    evaluated <- run_block(...)
+    if (any(vapply(evaluated, inherits, NA, "error"))) return(evaluated)
+    note(0L)
+    # An endless recursion leaves evaluate no stack to report it; the try() inside it has the message.
+    said <- geterrmessage()
+    if (grepl("infinite recursion|C stack usage", said)) {
+      stop(sub("^Error.*? ?: ", "", said, perl = TRUE), call. = FALSE)
+    }
+    open <- setdiff(grDevices::dev.list(), devices)
+    for (device in open) grDevices::dev.off(device)
+    messages <- sink.number("message") != 2
+    if (messages) base::sink(type = "message")
+    if (sinks > 0 || messages) complain("a sink() open: end it with sink()")
+    if (length(open)) complain("a graphics device open: end it with dev.off()")
+    evaluated
+  }
   imports <- parent.env(asNamespace("IRkernel"))
-  unlockBinding("new_output_handler", imports)
-  assign("new_output_handler", noting_lines, envir = imports)
+  replace_import <- function(name, value) {
+    unlockBinding(name, imports)
+    assign(name, value, envir = imports)
+  }
+  replace_import("new_output_handler", noting_lines)
+  replace_import("evaluate", checking_the_end)
 })

@@ -128,6 +128,7 @@ class PageShell(ZMQInteractiveShell):
             shell=not STRICT,
             check=False,
             text=True,
+            errors="replace",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -172,7 +173,7 @@ def main(arguments: list[str]) -> None:
     os.environ.pop("ALL_PROXY", None)
     log = os.dup(2)  # ipykernel is about to send descriptor 2 to the notebook
     app = IPKernelApp.instance(kernel_class=PageKernel)
-    # Nobody looks for yesterday's blocks: no database is opened for them.
+    # No history, which would open a database.
     app.initialize([*arguments, "--HistoryManager.enabled=False"])
     faulthandler.enable(file=log, all_threads=False)
     app.start()

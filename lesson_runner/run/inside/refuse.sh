@@ -1,6 +1,6 @@
 # sh refuse.sh NAME PROGRAM ARGUMENTS: stands in for a program that pages must not use in full.
 #
-# What does no harm is handed on to the real program.
+# Harmless calls are passed on to the real program.
 name=$1 program=$2
 shift 2
 

@@ -44,8 +44,8 @@ def refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
 
 
 class RefuseToInstall(importlib.abc.MetaPathFinder):
-    """pip imports the command that it was told: `install` and `uninstall` would change the
-    environment of whoever runs the lesson, `pip list` and others may run."""
+    """pip imports the command that it is to run. `install` and `uninstall` would change the
+    caller's environment; `pip list` and others may run."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         if name in ("pip._internal.commands.install", "pip._internal.commands.uninstall"):
