@@ -105,7 +105,7 @@ def prose(page: Episode, language: str, apart: Set[str] = frozenset({"instructor
             lines.append("")
         elif isinstance(element, Fence):
             lines.append("")
-        elif isinstance(element, Text) and element.kind == "paragraph":
+        elif isinstance(element, Text):
             is_read = not names & apart and tab not in other
             if is_read and not element.content.lstrip().startswith(("|", "![")):
                 lines += ["", element.content]
