@@ -24,7 +24,6 @@ EXAMPLE = "lesson doctor --language r"
 
 PACKAGES = ("requests", "jsonschema", "matplotlib", "numpy", "openai", "pandas", "tqdm")
 R_PACKAGES = ("httr2", "jsonlite")
-MODELS = ("gpt-4o-mini", "text-embedding-ada-002")
 VARIABLES = ("LITELLM_BASE_URL", "LITELLM_API_KEY", "LITELLM_MODEL")
 NEEDED = VARIABLES[:2]
 PRACTICE_URL = "http://127.0.0.1:4000"
@@ -256,9 +255,7 @@ def check_proxy(url: str, key: str, model: str = "") -> Iterator[Finding]:
         yield Finding("no", "The list of models cannot be read", "Ask who runs the proxy")
         return
     yield Finding("ok", "The proxy accepts your key")
-    yield check_models(available)
-    if model:
-        yield check_model(model, available)
+    yield check_model(model, available)
     yield check_budget(url, key)
 
 
@@ -301,24 +298,15 @@ def refused_key(refused: Refused) -> Finding:
     return Finding("no", f"The proxy refuses the list of models ({refused})", "Ask who runs it")
 
 
-def check_models(available: list[str]) -> Finding:
-    missing = [name for name in MODELS if name not in available]
-    if not missing:
-        return Finding("ok", f"Models of the lesson: {', '.join(MODELS)}")
-    return Finding(
-        "note",
-        f"Your key has no {' and no '.join(missing)}",
-        f"Write another name in the lesson's code. Your key has: {', '.join(available) or 'none'}",
-    )
-
-
 def check_model(model: str, available: list[str]) -> Finding:
-    """Whether the key may use the model that code asks when a page names none."""
+    """Whether the key may use the model that the lesson's code asks."""
     if model in available:
         return Finding("ok", f"LITELLM_MODEL is {model}")
     return Finding(
         "no",
-        f"LITELLM_MODEL is {model}, which your key has not",
+        f"LITELLM_MODEL is {model}, which your key has not"
+        if model
+        else "LITELLM_MODEL is not set",
         f"Set it to one that your key has: {', '.join(available) or 'none'}",
     )
 

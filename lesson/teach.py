@@ -185,7 +185,7 @@ def institution(base_url: str, environment: Mapping[str, str]) -> ClassProxy:
             "so no request of this class would succeed. `lesson teach` without --base-url "
             "starts with the practice proxy"
         )
-    model = environment.get("LITELLM_MODEL") or PRACTICE_MODEL
+    model = environment["LITELLM_MODEL"]
     return ClassProxy([url], key, "your own", "yours; it is not shown", model)
 
 

@@ -22,7 +22,7 @@ def proxy() -> Iterator[RunningProxy]:
 
 
 def report(
-    url: str, key: str, language: str | None = "python", model: str = ""
+    url: str, key: str, language: str | None = "python", model: str = "gpt-4o-mini"
 ) -> list[tuple[str, str, str]]:
     """What the doctor says of these variables, after its lines on Python."""
     environment = {"LITELLM_BASE_URL": url, "LITELLM_API_KEY": key, "LITELLM_MODEL": model}
@@ -52,6 +52,7 @@ def test_the_model_has_to_be_one_that_the_key_has(proxy: RunningProxy) -> None:
     wrong = "LITELLM_MODEL is gpt-5, which your key has not"
     todo = "Set it to one that your key has: gpt-4"
     assert ("no", wrong, todo) in report(proxy.url, key, model="gpt-5")
+    assert ("no", "LITELLM_MODEL is not set", todo) in report(proxy.url, key, model="")
 
 
 def test_the_practice_key_has_no_limit(proxy: RunningProxy) -> None:
@@ -121,9 +122,9 @@ def test_models_that_a_key_lacks_are_told_with_those_it_has(tmp_path: Path) -> N
         found = report(proxy.url, proxy.new_key())
 
     assert found[-2] == (
-        "note",
-        "Your key has no gpt-4o-mini and no text-embedding-ada-002",
-        "Write another name in the lesson's code. Your key has: our-model",
+        "no",
+        "LITELLM_MODEL is gpt-4o-mini, which your key has not",
+        "Set it to one that your key has: our-model",
     )
 
 
@@ -197,6 +198,7 @@ def test_the_file_alone_runs_with_the_standard_library(tmp_path: Path, proxy: Ru
     file = tmp_path / "doctor.py"
     file.write_text((ROOT / "lesson" / "doctor.py").read_text(encoding="utf-8"))
     environment = {"LITELLM_BASE_URL": proxy.url, "LITELLM_API_KEY": proxy.master_key}
+    environment["LITELLM_MODEL"] = "gpt-4"
 
     # -I and -S: nothing of this project or of its packages can be imported.
     done = subprocess.run(
@@ -218,6 +220,7 @@ def test_the_command_ends_with_0_if_all_is_well(
 ) -> None:
     monkeypatch.setenv("LITELLM_BASE_URL", proxy.url)
     monkeypatch.setenv("LITELLM_API_KEY", proxy.master_key)
+    monkeypatch.setenv("LITELLM_MODEL", "gpt-4")
 
     assert main(["doctor", "--language", "python"]) == 0
     assert capsys.readouterr().out.endswith("\nYou are ready.\n")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lesson.main import main
+from lesson.practice import PRACTICE_MODEL
 from lesson_runner.page.lesson import Lesson
 from mock_proxy import RunningProxy, load, running
 
@@ -123,7 +124,8 @@ def test_the_lesson_runs_on_another_proxy_with_a_learners_key(
     report = tmp_path / "report.json"
     names = ["episodes/api-litellm.md", "episodes/tokens-cost.md", "episodes/errors-retries.md"]
     pages = [str(ROOT / name) for name in names]
-    options = ["--language", "python", "--yes", "--json", str(report), *STAND_INS]
+    stand_ins = ["--model", f"{PRACTICE_MODEL}=their-chat"]
+    options = ["--language", "python", "--yes", "--json", str(report), *stand_ins]
 
     assert main(["live", *pages, *options]) == 0
 
@@ -141,7 +143,7 @@ def test_the_lesson_runs_on_another_proxy_with_a_learners_key(
     ran = [b for b in blocks if b.language == "python" and b.role == "run" and not b.practice_only]
     assert {outcomes[b.path, b.line] for b in ran} == {"passed"}
 
-    assert found["models"] == ["their-chat for gpt-4o-mini"]
+    assert found["models"] == [f"their-chat for {PRACTICE_MODEL}"]
     assert found["requests"] > 50
     assert found["usd_told"] == pytest.approx(spend_of(theirs, key))
     assert found["litellm_version"] == "1.109.1"

@@ -128,7 +128,8 @@ def test_a_python_notebook_runs_to_its_end(page: Page, address: str, folder: Pat
     opened(page, address, "python", "01-api-introduction.ipynb")
     saved = run_all_cells(page, folder / "python" / "01-api-introduction.ipynb")
 
-    assert counts(saved) == [1, 2, 3, 4, 5, 6, 7]
+    assert counts(saved) == list(range(1, len(counts(saved)) + 1))
+    assert len(counts(saved)) > 10
     assert failed(saved) == []
     assert violations(page, OURS) == []
 
@@ -139,7 +140,8 @@ def test_an_r_notebook_runs_to_its_end(page: Page, address: str, folder: Path) -
     opened(page, address, "r", "02-api-litellm.ipynb")
     saved = run_all_cells(page, folder / "r" / "02-api-litellm.ipynb")
 
-    assert counts(saved) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert counts(saved) == list(range(1, len(counts(saved)) + 1))
+    assert len(counts(saved)) > 10
     assert failed(saved) == []
     assert violations(page, OURS) == []
 
