@@ -20,7 +20,10 @@ from mock_proxy import running
 
 ROOT = Path(__file__).parents[1]
 MASTER_KEY = "sk-lesson-live-0123456789abcdef"
-MODELS = ["gpt-4", "gpt-4.1", "gpt-4o-mini", "Llama-3.3-70B-Instruct", "text-embedding-ada-002"]
+MODELS = [
+    *("qwen2.5-coder-1.5b-instruct", "all-minilm-l6-v2"),
+    *("gpt-4", "gpt-4.1", "gpt-4o-mini", "Llama-3.3-70B-Instruct", "text-embedding-ada-002"),
+]
 
 
 @pytest.fixture
