@@ -144,7 +144,7 @@ def test_the_lesson_runs_on_another_proxy_with_a_learners_key(
     assert {outcomes[b.path, b.line] for b in ran} == {"passed"}
 
     assert found["models"] == [f"their-chat for {PRACTICE_MODEL}"]
-    assert found["requests"] > 50
+    assert found["requests"] > 30
     assert found["usd_told"] == pytest.approx(spend_of(theirs, key))
     assert found["litellm_version"] == "1.109.1"
     assert found["usd_for_learners"] == pytest.approx(30 * found["usd_told"], rel=0.1)

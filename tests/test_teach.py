@@ -406,7 +406,8 @@ def test_the_callers_key_is_asked_for_used_and_never_shown(
     key = proxy.new_key(alias="instructor")
     call = ("--base-url", proxy.url + "/", "--folder", "today", "--language", "python")
 
-    with teaching(lesson, *call, terminal=True, typed=key) as here:
+    model = "gpt-4o-mini"
+    with teaching(lesson, *call, terminal=True, typed=key, LITELLM_MODEL=model) as here:
         answer = here.run("python/01-topics.ipynb", "python3", ASK)
         command_lines = [file.read_bytes() for file in command_line_files()]
         started = descendants(here.process.pid)
