@@ -172,7 +172,8 @@ class Relay:
     def _headers(self, request: Request, stand_in: str) -> list[tuple[bytes, bytes]]:
         dropped = {*OF_A_CONNECTION, "accept-encoding"}
         # A page may send "Bearer " without a key: blanks at the end are not part of a value.
-        sent = [(n, v.strip()) for n, v in request.headers.raw if n.decode("latin-1") not in dropped]
+        raw = request.headers.raw
+        sent = [(n, v.strip()) for n, v in raw if n.decode("latin-1") not in dropped]
         if self.key and stand_in:
             sent = [(n, v.replace(stand_in.encode(), self.key.encode())) for n, v in sent]
         # Packed, an answer could not be searched for the key.
