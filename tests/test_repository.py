@@ -482,6 +482,22 @@ def images_without_alt(text: str) -> list[str]:
     return found
 
 
+def unused_figures(folder: Path, pages: str) -> list[str]:
+    """Files that the site would carry, and that no page shows."""
+    return [file.name for file in sorted(folder.iterdir()) if f"fig/{file.name}" not in pages]
+
+
+def test_a_figure_that_no_page_shows_is_found(tmp_path: Path) -> None:
+    for name in ("shown.svg", "forgotten.png"):
+        (tmp_path / name).touch()
+    assert unused_figures(tmp_path, "![](fig/shown.svg){alt='A'}") == ["forgotten.png"]
+
+
+def test_every_figure_is_shown() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in ROOT.glob("*/*.md"))
+    assert unused_figures(ROOT / "episodes" / "fig", pages) == []
+
+
 def test_images_without_alt_text_are_found() -> None:
     text = (
         "![](a.png)\n\n![A bar chart](b.png)\n\n![](c.png){alt='A map'}\n\n<img src='d.png'>\n\n"
