@@ -1,6 +1,7 @@
 """Options that several subcommands share."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,18 @@ def dollars(text: str) -> float:
     if not 0 <= amount < 1e6:
         raise argparse.ArgumentTypeError(f"{text!r} is no amount of US dollars, such as 0.50")
     return amount
+
+
+def pair(form: str) -> Callable[[str], tuple[str, str]]:
+    """Reads `gpt-4o-mini=gemma3` as ("gpt-4o-mini", "gemma3"); `form` is what an error asks for."""
+
+    def read(text: str) -> tuple[str, str]:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise argparse.ArgumentTypeError(f"{text!r} is not of the form {form}")
+        return name, value
+
+    return read
 
 
 def stand_in(text: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from lesson.options import pair
 from lesson_runner.options import number_from
 from lesson_runner.page.places import LessonError
 from mock_proxy import config
@@ -69,7 +70,7 @@ def add_sources(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--upstream-model",
-        type=renaming,
+        type=pair("NAME=THEIRS"),
         action="append",
         default=[],
         metavar="NAME=THEIRS",
@@ -91,14 +92,6 @@ def add_sources(group: argparse._ArgumentGroup) -> None:
         help="with --replay: answer what is not recorded by simple rules; such an answer carries "
         "the header x-practice-proxy-answer: rules",
     )
-
-
-def renaming(text: str) -> tuple[str, str]:
-    """`gpt-4o-mini=gemma3` → ("gpt-4o-mini", "gemma3")."""
-    name, equals, theirs = text.partition("=")
-    if not name or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=THEIRS")
-    return name, theirs
 
 
 def run(options: argparse.Namespace) -> int:

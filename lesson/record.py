@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lesson.options import LIVE_SECONDS, add_page_arguments, lesson_of
+from lesson.options import LIVE_SECONDS, add_page_arguments, lesson_of, pair
 from lesson.show import console_of_the_call, counted, tell_checked
 from lesson_runner import LANGUAGES
 from lesson_runner.page.episode import Episode
@@ -27,7 +27,7 @@ from mock_proxy.config import PRACTICE_CONFIG, ConfigError, Model, ProxyConfig
 from mock_proxy.upstream import source
 from mock_proxy.upstream.relay import Relay
 
-EXAMPLE = "lesson record --upstream http://127.0.0.1:8091/v1"
+EXAMPLE = "lesson record --upstream http://127.0.0.1:8091/v1 --model qwen2.5-coder-1.5b-instruct"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,18 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--about",
         action="append",
         default=[],
-        type=fact,
+        type=pair("NAME=TEXT"),
         metavar="NAME=TEXT",
         help="what to say of the model in the first line of the recording, such as licence=…; may "
         "be given several times",
     )
-
-
-def fact(text: str) -> tuple[str, str]:
-    name, equals, says = text.partition("=")
-    if not name or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=TEXT")
-    return name, says
 
 
 def run(options: argparse.Namespace) -> int:

@@ -111,6 +111,12 @@ def test_the_real_key_goes_to_the_proxy_and_never_comes_back(relay: Relay, heade
     assert stand_in in response.text
 
 
+def test_a_page_that_sends_an_empty_key_gets_the_proxys_answer(relay: Relay) -> None:
+    requests.get(f"{relay.url}/models", headers={"Authorization": "Bearer "})
+    assert Provider.asked[0]["headers"]["authorization"] == "Bearer"
+    assert relay.lost == []
+
+
 def test_other_keys_and_no_key_pass_as_they_are(relay: Relay) -> None:
     relay.new_key("page.md", "python")
     ask(relay, "sk-wrong")

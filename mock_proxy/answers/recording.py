@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..litellm import wire
 from . import vectors
 
 DEFAULTS: dict[str, Any] = {"n": 1, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0}
@@ -35,7 +36,7 @@ def asked(body: Mapping[str, Any]) -> dict[str, Any]:
     ``0.0`` are one number, and a text is the same in parts.
     """
     ask = {
-        name: _plain(value)
+        name: wire.plain(value)
         for name, value in body.items()
         if value is not None and name not in CHANGES_NOTHING
     }
@@ -58,17 +59,6 @@ def _message(message: Any) -> Any:
         content = "".join(str(part.get("text", "")) for part in content)
     said = {**message, "content": content}
     return {name: value for name, value in said.items() if value is not None}
-
-
-def _plain(value: Any) -> Any:
-    """R writes 0 where Python writes 0.0."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value
 
 
 def _name(ask: Mapping[str, Any]) -> str:

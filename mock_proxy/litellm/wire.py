@@ -427,3 +427,14 @@ def isoformat(moment: datetime | None, *, zulu: bool) -> str | None:
 def python_json(content: Any) -> bytes:
     """JSON with numbers written as Python's json writes them (``1e-05``)."""
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def plain(value: Any) -> Any:
+    """A JSON value with numbers in one form: R writes 0 where Python writes 0.0."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return value

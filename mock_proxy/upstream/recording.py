@@ -88,23 +88,12 @@ def upstreams(entries: list[Entry]) -> dict[str, dict[str, str]]:
 def fingerprint(request: Request) -> str:
     """The SHA-256 of its canonical JSON: the same for requests that ask the same."""
     body = {
-        name: _plain(value)
+        name: wire.plain(value)
         for name, value in request.body.items()
         if name not in NOT_COMPARED and not (name == "stream" and value is False)
     }
     text = json.dumps([request.path, request.model, body], sort_keys=True)
     return hashlib.sha256(KEY.sub("sk-...", text).encode()).hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    """R writes 0 where Python writes 0.0."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value
 
 
 class Recorder:

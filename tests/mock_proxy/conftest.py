@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import contract
 import pytest
+from other_server import OtherServer, other_server
 from proxy_client import Client
 
 from mock_proxy.config import load
@@ -23,6 +24,13 @@ def older() -> Iterator[RunningProxy]:
     """A practice proxy that answers as LiteLLM 1.106.2."""
     with running(litellm_version="1.106.2") as running_proxy:
         yield running_proxy
+
+
+@pytest.fixture
+def other() -> Iterator[OtherServer]:
+    """The server that a proxy hands requests on to."""
+    with other_server() as server:
+        yield server
 
 
 @pytest.fixture

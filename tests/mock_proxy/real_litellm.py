@@ -19,8 +19,13 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import contract
 import pytest
 import requests
+
+from mock_proxy.config import load
+from mock_proxy.litellm.version import VERSIONS
+from mock_proxy.server.run import running
 
 COMMANDS = ("LITELLM_COMMAND", "LITELLM_NEWEST_COMMAND")
 """Environment variables, each with the command of a LiteLLM, as `make contract` names them."""
@@ -32,6 +37,27 @@ DEBIAN = Path("/usr/lib/postgresql")
 
 PATIENCE = 240
 """Seconds until LiteLLM must answer: on a busy machine it starts in one."""
+
+
+# Each LiteLLM is started by one process of pytest-xdist, however many there are.
+EACH = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in COMMANDS]
+"""Parameters of a fixture that starts one LiteLLM after the other."""
+
+
+def command(variable: str) -> str:
+    """The command that the variable names. The test is skipped if it names none."""
+    if variable not in os.environ:
+        pytest.skip(f"{variable} names no LiteLLM")
+    return os.environ[variable]
+
+
+@contextlib.contextmanager
+def mock_of(url: str) -> Iterator[str]:
+    """The address of a mock as this LiteLLM's version, or as the newest that it knows."""
+    number = version_of(url)
+    version = number if number in VERSIONS else None
+    with running(load(contract.DATA / "config.yaml"), litellm_version=version) as proxy:
+        yield proxy.url
 
 
 def command_with_keys(variable: str) -> str:

@@ -6,7 +6,6 @@ named are skipped. The mock answers as the version that it finds, or as the newe
 LiteLLM runs without a database here, and so knows no virtual keys.
 """
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,10 +13,6 @@ import contract
 import pytest
 import real_litellm
 import requests
-
-from mock_proxy.config import load
-from mock_proxy.litellm.version import VERSIONS
-from mock_proxy.server.run import running
 
 REQUESTS = {**contract.recorded("requests"), **contract.recorded("upstream_errors")}
 NOT_COMPARED = {
@@ -121,17 +116,9 @@ def environment() -> Iterator[pytest.MonkeyPatch]:
         yield patch
 
 
-# Each LiteLLM is started by one process, however many there are.
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in real_litellm.COMMANDS
-    ],
-)
+@pytest.fixture(scope="module", params=real_litellm.EACH)
 def litellm(request, environment) -> Iterator[str]:
-    command = os.environ.get(request.param)
-    if command is None:
-        pytest.skip(f"{request.param} names no LiteLLM")
+    command = real_litellm.command(request.param)
     with real_litellm.litellm(command, contract.DATA / "config.yaml", {}) as url:
         yield url
 
@@ -139,10 +126,8 @@ def litellm(request, environment) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def mock(litellm) -> Iterator[str]:
     """The mock as the version of LiteLLM that is here."""
-    number = real_litellm.version_of(litellm)
-    version = number if number in VERSIONS else None
-    with running(load(contract.DATA / "config.yaml"), litellm_version=version) as proxy:
-        yield proxy.url
+    with real_litellm.mock_of(litellm) as url:
+        yield url
 
 
 def same(request, mock, litellm):

@@ -5,7 +5,6 @@ test_against_litellm.py. A LiteLLM of a third version shows what it does differe
 newest that was recorded.
 """
 
-import os
 from collections.abc import Iterator
 
 import contract
@@ -25,17 +24,9 @@ def provider() -> Iterator[OtherServer]:
         yield other
 
 
-# Each LiteLLM is started by one process, however many there are.
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in real_litellm.COMMANDS
-    ],
-)
+@pytest.fixture(scope="module", params=real_litellm.EACH)
 def litellm(request, provider) -> Iterator[str]:
-    command = os.environ.get(request.param)
-    if command is None:
-        pytest.skip(f"{request.param} names no LiteLLM")
+    command = real_litellm.command(request.param)
     environment = {
         "LITELLM_MASTER_KEY": contract.MASTER_KEY,
         "PROVIDER_URL": provider.url,

@@ -4,7 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from other_server import completion, other_server
+from other_server import completion
 from proxy_client import Client
 from starlette.responses import JSONResponse
 
@@ -13,12 +13,6 @@ from mock_proxy.server.run import running
 from mock_proxy.upstream.source import upstream
 
 USED = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30}
-
-
-@pytest.fixture
-def other():
-    with other_server() as other:
-        yield other
 
 
 @pytest.fixture

@@ -15,9 +15,6 @@ import real_litellm
 from proxy_client import Client
 
 from lesson.main import main
-from mock_proxy.config import load
-from mock_proxy.litellm.version import VERSIONS
-from mock_proxy.server.run import running
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +34,8 @@ def litellm(request, environment) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def mock(litellm) -> Iterator[str]:
     """The mock as this version of LiteLLM, or as the newest that it knows."""
-    number = real_litellm.version_of(litellm)
-    version = number if number in VERSIONS else None
-    with running(load(contract.DATA / "config.yaml"), litellm_version=version) as proxy:
-        yield proxy.url
+    with real_litellm.mock_of(litellm) as url:
+        yield url
 
 
 # One test for all: LiteLLM takes long to start, and every process of pytest-xdist would start one.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from other_server import DONE, OtherServer, completion, endless, other_server, piece, streaming
+from other_server import DONE, OtherServer, completion, endless, piece, streaming
 from proxy_client import Client
 from starlette.responses import JSONResponse
 from test_upstream import relaying
@@ -96,12 +96,6 @@ OPENAIS = {
     "parallel_tool_calls": False,
 }
 FORMS = {"/v1/messages": ANTHROPICS, "/v1/responses": OPENAIS}
-
-
-@pytest.fixture
-def other() -> Iterator[OtherServer]:
-    with other_server() as server:
-        yield server
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from other_server import DONE, OtherServer, completion, endless, other_server, piece, streaming
+from other_server import DONE, completion, endless, piece, streaming
 from proxy_client import Client
 from starlette.responses import JSONResponse
 
@@ -47,12 +47,6 @@ def replaying(file: Path, *, else_practice: bool = False) -> Iterator[RunningPro
 
 def learner(proxy: RunningProxy) -> Client:
     return Client(proxy.url, proxy.new_key())
-
-
-@pytest.fixture
-def other() -> Iterator[OtherServer]:
-    with other_server() as server:
-        yield server
 
 
 @pytest.fixture

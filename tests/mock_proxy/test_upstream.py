@@ -15,7 +15,7 @@ from dataclasses import replace
 import contract
 import pytest
 import requests
-from other_server import DONE, OtherServer, completion, endless, other_server, piece, streaming
+from other_server import DONE, OtherServer, completion, endless, piece, streaming
 from proxy_client import Client
 from starlette.responses import JSONResponse, Response
 
@@ -44,12 +44,6 @@ def relaying(
         running(source.config, classroom=True, relay=source.relay) as proxy,
     ):
         yield proxy
-
-
-@pytest.fixture
-def other() -> Iterator[OtherServer]:
-    with other_server() as server:
-        yield server
 
 
 @pytest.fixture
