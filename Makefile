@@ -10,7 +10,7 @@ LITELLM_NEWEST := .venv-litellm-newest/bin/litellm
 KEYS := tests/mock_proxy/real_keys
 
 .DEFAULT_GOAL := lesson
-.PHONY: lesson teach notebooks test contract contract-newest contract-environment \
+.PHONY: lesson teach notebooks handouts test contract contract-newest contract-environment \
   browser browser-environment links clean
 
 ## Run every block of every page, print the table, and write the notebooks.
@@ -28,6 +28,11 @@ teach: $(INSTALLED)
 notebooks: $(INSTALLED)
 	$(BIN)/python -m lesson notebooks --format ipynb,qmd,Rmd,py,R --zip
 	$(BIN)/python -m lesson notebooks --solutions --zip $(if $(LANGUAGES),--language $(LANGUAGES))
+
+## Times, schedules, and the cards and sheets to print, from the episodes: after the minutes, the
+## title or an exercise of an episode has changed.
+handouts: $(INSTALLED)
+	$(BIN)/python tests/handouts.py
 
 ## Everything that continuous integration checks. More options: make test PYTEST_ARGS="-x -k mock"
 test: $(INSTALLED)-for-tests
