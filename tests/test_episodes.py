@@ -314,7 +314,7 @@ def test_python_and_r_stand_side_by_side(page: Path) -> None:
     assert unequal_tabs(read(page)) == []
 
 
-# The plan, and the times in the pages for instructors
+# The plan; the times in the pages for instructors are those of `test_handouts.py`
 
 
 def assessment_rows() -> list[tuple[int, str, str]]:
@@ -345,33 +345,3 @@ def test_the_design_has_an_exercise_for_each_objective(number: int) -> None:
 
     assert {objective for objective, _ in rows} == set(items(text, "objectives"))
     assert {exercise for _, exercise in rows} == set(exercises_of(text))
-
-
-def times_of(page: Path) -> tuple[str, int, int]:
-    metadata = yaml.safe_load(front_matter(read(page)))
-    return metadata["title"], metadata["teaching"], metadata["exercises"]
-
-
-def test_the_notes_and_the_design_have_the_times_of_the_episodes() -> None:
-    notes = read(ROOT / "instructors" / "instructor-notes.md")
-    design = read(ROOT / "instructors" / "design.md")
-    for number, (title, teaching, exercises) in enumerate(map(times_of, EPISODES), start=1):
-        assert f"| {title} | {teaching} | {exercises} | {teaching + exercises} |" in notes
-        assert f"| {number} | {title} | {teaching} + {exercises} |" in design
-
-
-def test_the_schedules_add_up() -> None:
-    minutes = {f"[{t}](../episodes/{p.name})": a + b for p in EPISODES for t, a, b in [times_of(p)]}
-    rows = re.findall(
-        r"^\| (\d+):(\d\d) \| (\d*) ?\| (.+) \|$",
-        read(ROOT / "instructors" / "schedule.md"),
-        re.MULTILINE,
-    )
-    taught = [what for _, _, _, what in rows if what in minutes]
-    for (hour, minute, lasts, what), after in zip(rows, [*rows[1:], None], strict=True):
-        assert lasts == "" or int(lasts) == minutes.get(what, int(lasts)), what
-        if lasts and after is not None:
-            start, end = (int(h) * 60 + int(m) for h, m in ((hour, minute), after[:2]))
-            assert end - start == int(lasts), what
-
-    assert taught[-len(EPISODES) :] == list(minutes)  # the route of two days is the whole lesson
