@@ -27,15 +27,15 @@ STARTS = 9 * 60
 WELCOME = "Welcome, and setup for those who need it"
 WELCOME_BACK = "Welcome back, and what was open yesterday"
 OWN_TEXTS = "Time for your own texts, with help"
-BREAK, LUNCH, NOON = 15, 60, 12 * 60 + 30
+BREAK, LUNCH, NOON, AFTERNOON = 15, 60, 12 * 60 + 30, 13 * 60 + 30
 GRID, IN_HAND = 15, 5
 """An episode gets whole quarters of an hour, and at least five minutes more than it says."""
 
 ROUTES = {
     "half-day": "api-introduction api-litellm chat-completions",
     "one-day": "api-introduction chat-completions codebook structured-output evaluate",
-    "two-days-first": "api-introduction api-litellm chat-completions codebook structured-output",
-    "two-days-second": "errors-retries classify-dataset evaluate correct-share reproduce-report",
+    "two-days-first": "api-introduction api-litellm chat-completions codebook errors-retries",
+    "two-days-second": "structured-output classify-dataset evaluate correct-share reproduce-report",
     "three-days-first": "api-introduction api-litellm chat-completions codebook",
     "three-days-second": "tokens-cost errors-retries structured-output classify-dataset",
     "three-days-third": "evaluate correct-share embeddings reproduce-report",
@@ -100,8 +100,8 @@ def day(
     for episode in episodes[:-1]:
         begins.append(begins[-1] + episode.slot + BREAK)
     breaks = [begin + episode.slot for begin, episode in zip(begins, episodes, strict=True)][:-1]
-    is_long = begins[-1] + episodes[-1].slot > STARTS + 5 * 60
-    lunch = min(breaks, key=lambda begin: abs(begin - NOON)) if is_long else None
+    goes_on = begins[-1] + episodes[-1].slot > AFTERNOON
+    lunch = min(breaks, key=lambda begin: abs(begin - NOON)) if goes_on else None
 
     now = STARTS
     yield now, welcome, GRID, ""
@@ -262,6 +262,7 @@ def rendered(text: str, write: bool = False) -> str:
         )
         body = re.sub(r"(<p>[A-Z]\. (?:(?!</p>).)*</p>)", rf"\1{line}", body, flags=re.DOTALL)
         body = body.replace("</blockquote>", "</blockquote>" + line * 10) + line
+    body = body.replace("<th></th>", "<td></td>")  # a header that is empty is none
     return body.replace(BLANK, '<span class="blank"></span>')
 
 
@@ -352,7 +353,7 @@ def handouts(root: Path = ROOT) -> dict[str, str]:
         42,
         32,
     )
-    lines = '<div class="line"></div>' * 4
+    lines = '<div class="line"></div>' * 3
     found["cards-feedback.html"] = cards(
         "Feedback",
         "Four slips on a page: print one page for four learners, and cut along the lines.",
