@@ -100,7 +100,7 @@ def day(
     for episode in episodes[:-1]:
         begins.append(begins[-1] + episode.slot + BREAK)
     breaks = [begin + episode.slot for begin, episode in zip(begins, episodes, strict=True)][:-1]
-    goes_on = begins[-1] + episodes[-1].slot > AFTERNOON
+    goes_on = begins[-1] + episodes[-1].slot + own_texts > AFTERNOON
     lunch = min(breaks, key=lambda begin: abs(begin - NOON)) if goes_on else None
 
     now = STARTS
@@ -323,6 +323,18 @@ SHEETS = {
     "sheet-methods-paragraph.html": "Audit a methods paragraph",
 }
 
+CARDS = (
+    "cards-nine-failures.html",
+    "strips-python.html",
+    "strips-r.html",
+    "cards-seeds.html",
+    "cards-feedback.html",
+)
+
+PAGES = ("instructors/schedule.md", "instructors/design.md")
+FILES = (*PAGES, *(f"{FOLDER}/{name}" for name in (*SHEETS, *CARDS)))
+"""All that is made from the episodes."""
+
 SEEDS = 32
 FEEDBACK = (
     "One thing that helped me today:",
@@ -366,16 +378,19 @@ def handouts(root: Path = ROOT) -> dict[str, str]:
 
 def wanted(root: Path = ROOT) -> dict[str, str]:
     """All files that are made from the episodes, as they should be."""
-    schedule, design = root / "instructors/schedule.md", root / "instructors/design.md"
-    return {
-        "instructors/schedule.md": with_tables(schedule.read_text("utf-8"), tables(root)),
-        "instructors/design.md": with_times(design.read_text("utf-8"), times(root)),
-        **{f"{FOLDER}/{name}": text for name, text in handouts(root).items()},
-    }
+    schedule, design = ((root / page).read_text(encoding="utf-8") for page in PAGES)
+    made = [with_tables(schedule, tables(root)), with_times(design, times(root))]
+    printed = handouts(root)
+    made += [printed[name] for name in (*SHEETS, *CARDS)]
+    return dict(zip(FILES, made, strict=True))
 
 
 def main() -> int:
-    for name, text in wanted().items():
+    try:
+        files = wanted()
+    except LookupError as error:
+        sys.exit(str(error))
+    for name, text in files.items():
         file = ROOT / name
         if not file.is_file() or file.read_text(encoding="utf-8") != text:
             file.write_text(text, encoding="utf-8")
