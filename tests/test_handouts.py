@@ -207,6 +207,47 @@ def test_the_notes_begin_with_what_to_do_tomorrow() -> None:
     assert sum(map(words_of, sentences(text))) <= 2000  # ten minutes at 200 words
 
 
+def exercises() -> dict[str, list[str]]:
+    """The titles of each episode's exercises, by the title of the episode."""
+    found = {}
+    for episode in times():
+        text = read(f"episodes/{episode.name}.md")
+        titles = re.findall(r"^## (.+) \(\d+ minutes\)$", text, re.MULTILINE)
+        found[episode.title] = titles
+    return found
+
+
+def test_what_can_be_left_out_names_each_episode_and_exercises_that_it_has() -> None:
+    notes = read("instructors/instructor-notes.md")
+    _, _, section = notes.partition("## What you can leave out")
+    rows = dict(re.findall(r"^\| ([^|*-]+) \| (.+) \|$", section.split("\n## ")[0], re.MULTILINE))
+    del rows["Episode"]
+    known = exercises()
+    assert list(rows) == list(known)
+    unknown = [
+        (episode, name)
+        for episode, row in rows.items()
+        for name in re.findall(r"\*([^*]+)\*", row)
+        if name not in known[episode]
+    ]
+    assert unknown == []
+
+
+def test_the_stumbles_name_each_episode_and_exercises_that_it_has() -> None:
+    known = exercises()
+    _, *sections = re.split(r"^## ", read("instructors/stumbles.md"), flags=re.MULTILINE)
+    stumbles = dict(section.split("\n", 1) for section in sections)
+    del stumbles["Setup"]
+    assert list(stumbles) == list(known)
+    unknown = [
+        (episode, name)
+        for episode, text in stumbles.items()
+        for name in re.findall(r"^- \*([^*]+)\*:", text, re.MULTILINE)
+        if name not in known[episode]
+    ]
+    assert unknown == []
+
+
 VOICE = (
     "README.md",
     "CONTRIBUTING.md",
