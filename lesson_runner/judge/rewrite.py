@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lesson_runner.judge.compare import json_difference, merge_json, merge_text
+from lesson_runner.judge.compare import json_difference, matches, merge_json, merge_text
 from lesson_runner.judge.verdict import Result, following, judge, same_error
 from lesson_runner.page import exact_json
 from lesson_runner.page.episode import Episode, Figure, Shown
@@ -65,6 +65,8 @@ def new_texts(executions: Iterable[Execution]) -> list[tuple[Fence, str]]:
         if execution.failure and not execution.block.must_raise:
             continue
         for shown in execution.block.shown:
+            if len([other for other in execution.block.shown if other.kind == shown.kind]) > 1:
+                continue  # which of them shows what, only the text around them knows
             if shown.kind == "output" and not normal(execution.output):
                 continue  # the page's own text, which would be lost
             text = _new_text(shown, execution)
@@ -82,6 +84,8 @@ def _new_text(shown: Shown, execution: Execution) -> str:
         merged = merge_json(was, answer) if shown.text.strip() else answer
         return exact_json.dumps(merged, indent=2) + "\n"
     if shown.kind == "output":
+        if matches(shown.text, execution.output, execution.block.compare):
+            return shown.text
         return merge_text(shown.text, execution.output)
     if execution.failure is None:
         return shown.text  # the block raised nothing: its author decides what that means
