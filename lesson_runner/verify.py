@@ -90,17 +90,19 @@ class Verification:
         answers_vary: bool = False,
         server: ForkServer | None = None,
         baseline: Baseline | None = None,
+        lesson: Lesson | None = None,
     ) -> None:
         """`server` forks the kernels of several verifications, and its owner closes it.
 
-        `baseline` has the failures that count as known, by default those of the lesson.
+        `baseline` has the failures that count as known, by default those of the lesson at `root`,
+        which `lesson` may give with other settings.
         """
         self.root = root
         self.environment = environment
         self.limits = limits or Limits()
         self.answers_vary = answers_vary
         self._lent = server
-        self.lesson = Lesson(root, ())
+        self.lesson = lesson or Lesson(root, ())
         self.settings = self.lesson.settings
         self.baseline = read_baseline(root) if baseline is None else baseline
         self.kernels: dict[str, Kernel] = {}

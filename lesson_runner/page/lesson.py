@@ -19,11 +19,13 @@ class Lesson:
     root: Path
     pages: tuple[Path, ...]
     problems: tuple[Problem, ...] = ()
+    given: Settings | None = None
+    """Settings instead of those in `lesson.yaml`."""
 
     @cached_property
     def settings(self) -> Settings:
         """What `lesson.yaml` says; its faults are among the problems of `find_lesson`."""
-        return read_settings(self.root)[0]
+        return self.given or read_settings(self.root)[0]
 
     def relative(self, page: Path) -> str:
         """How reports name a page: relative to the root, with forward slashes."""
