@@ -20,7 +20,9 @@ from lesson_runner.judge.proposal import (
     archive_for,
     files_named,
     folders_for,
+    named_elsewhere,
     refined,
+    start_for,
 )
 from lesson_runner.page.lesson import Lesson
 from lesson_runner.page.places import LessonError
@@ -67,10 +69,12 @@ def run(options: argparse.Namespace) -> int:
     outcome = Outcome()
     episodes = check.read(lesson, lesson.pages, options, outcome, console, Baseline())
     named = [*files_named(episodes.values())]
-    proposal = Proposal(
-        folders=folders_for(named, shipped(lesson.root)),
-        unpack=[path for path, members in archives(lesson.root) if archive_for(named, members)],
-    )
+    proposal = Proposal(folders=folders_for(named, shipped(lesson.root)))
+    left = named_elsewhere(named, shipped(lesson.root))
+    for path, inside in archives(lesson.root):
+        if archive_for(left, inside):
+            proposal.unpack.append(path)
+            proposal.start = proposal.start or start_for(left, inside)
     lesson = Lesson(lesson.root, lesson.pages, given=settings_of(proposal.text(), lesson.root))
     with (
         environment_of(episodes.values()) as environment,

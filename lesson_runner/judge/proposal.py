@@ -30,6 +30,7 @@ class Proposal:
 
     folders: list[str] = field(default_factory=list)
     unpack: list[str] = field(default_factory=list)
+    start: str = ""
     hosts: dict[str, int] = field(default_factory=dict)
     compare: list[str] = field(default_factory=list)
     leave_out: dict[str, str] = field(default_factory=dict)
@@ -44,6 +45,8 @@ class Proposal:
         ]
         lines += _list("folders", dict.fromkeys(self.folders, ""))
         lines += _list("unpack", dict.fromkeys(self.unpack, ""))
+        if self.start:
+            lines.append(f"start: {self.start}  # where most of the files are that the code names")
         lines += _list("hosts", {h: f"{n} blocks ask it: may they?" for h, n in self.hosts.items()})
         if self.compare:
             lines.append(f"compare: {', '.join(self.compare)}")
@@ -101,9 +104,34 @@ def _is_named(name: str, file: str) -> bool:
     return re.fullmatch(pattern, file) is not None
 
 
+def named_elsewhere(named: Iterable[str], shipped: Sequence[str]) -> list[str]:
+    """The names that belong to no file beside the pages: those may be in an archive."""
+    places = [file.split("/", 2) for file in shipped]
+    files = {"/".join(parts[1:]) for parts in places} | {parts[-1] for parts in places}
+    return [name for name in named if not any(_is_named(name, file) for file in files)]
+
+
 def archive_for(named: Iterable[str], members: Sequence[str]) -> bool:
-    """Whether an archive with these members has a file that the code names."""
-    return any(_is_named(name, member) for name in named for member in members)
+    """Whether an archive with these members has a file that the code names, wherever in it."""
+    return any(
+        _is_named(name, member) or _is_named(f"*{name}", member.rpartition("/")[2])
+        for name in named
+        for member in members
+    )
+
+
+def start_for(named: Iterable[str], members: Sequence[str]) -> str:
+    """The folder of an archive in which most of the named files are, if the code names none."""
+    names = list(named)
+    if any(_is_named(name, member) for name in names for member in members if "/" in name):
+        return ""
+    hits = Counter(
+        member.removesuffix(name).rstrip("/")
+        for name in names
+        for member in members
+        if member.endswith(f"/{name}")
+    )
+    return hits.most_common(1)[0][0] if hits else ""
 
 
 def refined(proposal: Proposal, episodes: Sequence[Episode], results: Iterable[Result]) -> Proposal:

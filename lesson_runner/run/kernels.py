@@ -137,6 +137,10 @@ def prepare_folder(folder: Path, root: Path, needs: Needs = NOTHING_SAID) -> Pat
         _copy(root / name.removesuffix("/*"), work, inside=name.endswith("/*"))
     for name in needs.unpack:
         shutil.unpack_archive(root / name, work, **_safely(name))
+    desktop = folder / "home" / "Desktop"  # where learners are told to put what they download
+    desktop.parent.mkdir(exist_ok=True)
+    with contextlib.suppress(OSError):  # Windows allows no links to everybody
+        desktop.symlink_to(work, target_is_directory=True)
     start = work / needs.start
     if not start.resolve().is_relative_to(work.resolve()) or not start.is_dir():
         raise NotADirectoryError(f"lesson.yaml: no folder `{needs.start}` to start in")
