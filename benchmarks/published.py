@@ -39,15 +39,6 @@ COLUMNS = (
     *("fences", "blocks", "run", "passed", "failed"),
     *("known\ndefects", "shown", "other\nalarms"),
 )
-    "fences",
-    "blocks",
-    "run",
-    "passed",
-    "failed",
-    "known\ndefects",
-    "shown",
-    "other\nalarms",
-)
 
 
 @dataclass(frozen=True)
