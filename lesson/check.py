@@ -2,7 +2,9 @@
 
 import argparse
 import contextlib
+import difflib
 import json
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -30,9 +32,10 @@ from lesson.show import (
 from lesson_runner import LANGUAGES
 from lesson_runner.judge import report
 from lesson_runner.judge.baseline import Baseline, read_baseline
-from lesson_runner.judge.rewrite import update_page
+from lesson_runner.judge.rewrite import Wanted, all_of_them, update_page
 from lesson_runner.page.episode import Episode
 from lesson_runner.page.lesson import Lesson
+from lesson_runner.page.markdown import Fence
 from lesson_runner.page.places import LessonError
 from lesson_runner.run.happened import Limits
 from lesson_runner.verify import RESPONSES, Checked, Verification, not_executed, parts
@@ -53,7 +56,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--parse-only", action="store_true", help="account for every fence, run nothing"
     )
     parser.add_argument(
-        "--update", action="store_true", help="write what really happens into the pages"
+        "--update",
+        action="store_true",
+        help="write what really happens into the pages; where lesson.yaml does not say that the "
+        "lesson is strict, each change is shown first, and you are asked",
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="with --update: write every change, and do not ask"
+    )
+    parser.add_argument(
+        "--figures", action="store_true", help="with --update: draw figures again that are there"
     )
     parser.add_argument(
         "-x",
@@ -159,7 +171,7 @@ def check(
                 if options.exitfirst and found[-1].failed:
                     stopped = found[-1].failed[0].place
             if options.update:
-                found = updated(lesson, page, found, console, verification.baseline)
+                found = updated(options, lesson, page, found, verification, console)
             for checked in found:
                 tell_checked(console, checked)
             outcome.checked += found
@@ -200,15 +212,49 @@ def when_saved(pages: Iterable[Path]) -> dict[Path, int]:
     return {page: page.stat().st_mtime_ns for page in pages if page.exists()}
 
 
+def asks(options: argparse.Namespace, lesson: Lesson) -> bool:
+    """Whether --update asks for each fence: where nobody said that outputs are written by it."""
+    return not (lesson.settings.strict or options.yes) and sys.stdin.isatty()
+
+
+def wanted_by(options: argparse.Namespace, episode: Episode, console: Console) -> Wanted:
+    """Shows what would change in each fence, and asks."""
+    answered = {"all": False, "quit": False}
+
+    def wanted(fence: Fence, text: str) -> bool:
+        if answered["all"] or answered["quit"]:
+            return answered["all"]
+        shown = difflib.unified_diff(
+            fence.text.splitlines(), text.splitlines(), "the page", "today", lineterm="", n=1
+        )
+        console.print(f"{episode.path}:{fence.line}", markup=False)
+        console.print("\n".join(shown), markup=False)
+        answer = (
+            console.input("Write it? (y)es, (n)o, (a)ll of this page, (q)uit: ").strip().lower()
+        )
+        answered["all"], answered["quit"] = answer[:1] == "a", answer[:1] == "q"
+        return answer[:1] in ("y", "a")
+
+    return wanted
+
+
 def updated(
-    lesson: Lesson, page: Path, of_page: list[Checked], console: Console, baseline: Baseline
+    options: argparse.Namespace,
+    lesson: Lesson,
+    page: Path,
+    of_page: list[Checked],
+    verification: Verification,
+    console: Console,
 ) -> list[Checked]:
     """Write the page; the same executions, held against what it says now."""
     now: list[Checked] = []
     results = [result for checked in of_page for result in checked.results]
     if not results:
         return of_page
-    update = update_page(lesson, page, of_page[0].episode, results)
+    figures = lesson.settings.strict or options.figures
+    episode = of_page[0].episode
+    wanted = wanted_by(options, episode, console) if asks(options, lesson) else all_of_them
+    update = update_page(lesson, page, episode, results, wanted, figures=figures)
     if update.fences or update.figures:
         numbers = ((update.fences, "fence"), (update.figures, "figure"))
         what = [counted(number, thing) for number, thing in numbers if number]
@@ -217,7 +263,7 @@ def updated(
     for checked in of_page:
         language = "json" if checked.language == RESPONSES else checked.language
         own = tuple(r for r in update.results if r.block.language == language)
-        marked = baseline.mark(own, episode.path, language)
+        marked = verification.baseline.mark(own, episode.path, language)
         now.append(replace(checked, episode=episode, results=marked.results, gone=marked.gone))
     return now
 

@@ -279,6 +279,14 @@ def _shown_and_raised(execution: Execution) -> tuple[str, str]:
     return "\n".join(want).removesuffix(":"), "\n".join(got).removesuffix(":")
 
 
+def above_the_error(text: str, name: str) -> str:
+    """The lines of a traceback that the page shows above the error itself, which its text may be
+    about."""
+    lines = lines_of(text)
+    head = lines[: len(lines) - len(_without_traceback(lines, name))]
+    return "".join(f"{line}\n" for line in head)
+
+
 def _without_traceback(lines: list[str], name: str) -> list[str]:
     """The lines below a traceback, which may be abridged. One of another error is not left out."""
     start = 0

@@ -7,7 +7,8 @@
 import difflib
 import json
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -158,6 +159,14 @@ class Block:
         return self.error_on or self.shows("error") is not None
 
 
+LINK_DEFINITION = re.compile(r"^ {0,3}\[([^\]^][^\]]*)\]:[ \t]+<?([^\s>]+)>?", re.MULTILINE)
+
+
+def link_definitions(text: str) -> dict[str, str]:
+    """`[label]: target` → the target by its label, in lower case."""
+    return {label.lower(): target for label, target in LINK_DEFINITION.findall(text)}
+
+
 @dataclass(frozen=True)
 class Episode:
     """A page as read. `path` is relative to the lesson's root, with forward slashes."""
@@ -168,6 +177,13 @@ class Episode:
     elements: tuple[Element, ...]
     blocks: tuple[Block, ...]
     problems: tuple[Problem, ...]
+    more_links: Mapping[str, str] = field(default_factory=dict)
+    """Targets of `[text][label]` that the lesson keeps in its `links.md`."""
+
+    @cached_property
+    def links(self) -> Mapping[str, str]:
+        """Label of a reference link, in lower case → its target."""
+        return {**self.more_links, **link_definitions(self.text)}
 
     @cached_property
     def divs(self) -> Div:

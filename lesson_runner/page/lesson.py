@@ -1,12 +1,19 @@
 """Where the pages of a Carpentries Workbench lesson lie."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import yaml
 
-from lesson_runner.page.episode import Block, Episode, Problem, read_episode
+from lesson_runner.page.episode import (
+    Block,
+    Episode,
+    Problem,
+    link_definitions,
+    read_episode,
+)
 from lesson_runner.page.images import may_be_drawn
 from lesson_runner.page.places import FOLDERS, SUFFIXES, LessonError, is_page
 from lesson_runner.page.settings import NAME, Settings, read_settings
@@ -52,7 +59,15 @@ class Lesson:
         blocks = tuple(_with_images(block, page.parent) for block in episode.blocks)
         if settings.leaves_out(path):
             blocks = tuple(map(_left_out, blocks))
-        return replace(episode, blocks=blocks)
+        return replace(episode, blocks=blocks, more_links=self.links)
+
+    @cached_property
+    def links(self) -> Mapping[str, str]:
+        """What `links.md` adds to each page, as the Workbench does it."""
+        try:
+            return link_definitions((self.root / "links.md").read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            return {}
 
 
 def _with_images(block: Block, folder: Path) -> Block:

@@ -79,7 +79,7 @@ def find_kernel(language: str, wanted: str = "", root: Path = Path()) -> Kernel:
         program = shutil.which(root / wanted) or shutil.which(wanted)
         if program is None:
             return Kernel(language, missing=f"lesson.yaml asks for `{wanted}`, which is not here")
-        return Kernel(language, (program, *_own_kernel("python_kernel.py")[1:]))
+        return Kernel(language, (str(program), *_own_kernel("python_kernel.py")[1:]))
     if language == "python":
         # Always the Python that runs the check: its environment has the lesson's packages.
         return Kernel(language, _own_kernel("python_kernel.py"))
