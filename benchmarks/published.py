@@ -130,7 +130,7 @@ def main() -> None:
     for one in found:
         green = "yes" if one.is_green else "no"
         table.add_row(one.name, *map(str, one.numbers()), green, f"{one.seconds:.0f}")
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=140)
     console.print(table)
     if options.missed:
         for one in found:

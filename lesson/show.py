@@ -132,7 +132,7 @@ def summarize(console: Console, outcome: Outcome, episodes: Iterable[Episode]) -
 
 def closing(outcome: Outcome, is_well: bool) -> str:
     if is_well:
-        return "All well."
+        return "All well." if outcome.results else "Nothing ran."
     problems = sum(not result.known for result in outcome.without_meaning)
     failed = counted(len(outcome.failed) - problems, "block")
     return f"{counted(problems, 'problem')} in pages, {failed} failed."

@@ -131,6 +131,7 @@ MISSING_FILE = re.compile(
 )
 SUBMODULE = re.compile(r"No module named '\w+\.")
 """The package is there, and has nothing of this name."""
+REFUSED = re.compile(r"lesson code reaches only this machine, not ([\w.-]*\w)")
 NOT_FOUND = re.compile(r"exit status 127|command not found")
 
 
@@ -145,7 +146,7 @@ def _name_of(result: Result) -> str:
         return "no meaning"
     if execution is None or execution.ended:
         return "stopped"
-    if execution.refused_hosts:
+    if hosts_of(result):
         return "network"
     if execution.failure:
         return _name_of_error(result, execution)
@@ -157,6 +158,15 @@ def _name_of(result: Result) -> str:
     if shown is None or result.line != shown.line:
         return "error"
     return _name_of_difference(shown.text, execution.output, result.detail)
+
+
+def hosts_of(result: Result) -> list[str]:
+    """The hosts that a block asked for, and that lesson code does not reach."""
+    execution = result.execution
+    if execution is None:
+        return []
+    said = execution.failure.text if execution.failure else ""
+    return [*dict.fromkeys([*execution.refused_hosts, *REFUSED.findall(said)])]
 
 
 def _name_of_error(result: Result, execution: Execution) -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from lesson_runner.judge.causes import cause_of
+from lesson_runner.judge.causes import cause_of, hosts_of
 from lesson_runner.judge.verdict import Result
 from lesson_runner.page.episode import Episode
 
@@ -148,7 +148,7 @@ def refined(proposal: Proposal, episodes: Sequence[Episode], results: Iterable[R
     hosts: Counter[str] = Counter()
     packages: Counter[str] = Counter()
     for result in failed:
-        hosts.update(set(result.execution.refused_hosts) if result.execution else ())
+        hosts.update(hosts_of(result))
         if cause_of(result).name == "package" and (found := MODULE.search(result.message)):
             packages[found[1] or found[2]] += 1
     proposal.hosts, proposal.packages = dict(hosts), dict(packages)

@@ -23,6 +23,12 @@ HOST_IN_ARGUMENT = {
 }
 
 
+WAY_OUT = "mark the block `<!-- not run: reason -->`"
+if "LITELLM_BASE_URL" in os.environ:
+    WAY_OUT = f"take the address from LITELLM_BASE_URL, or {WAY_OUT}"
+else:
+    WAY_OUT += ", or let `hosts:` in lesson.yaml name it"
+
 addresses: set[str] = set()
 """Of hosts that may be reached: connections are made to these, and not to names."""
 
@@ -60,8 +66,7 @@ def refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
         return
     raise OSError(
         errno.ENETUNREACH,
-        f"lesson code reaches only this machine, not {host}: "
-        "take the address from LITELLM_BASE_URL, or mark the block `<!-- not run: reason -->`",
+        f"lesson code reaches only this machine, not {host}: {WAY_OUT}",
     )
 
 
