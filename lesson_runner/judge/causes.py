@@ -148,14 +148,15 @@ def _name_of(result: Result) -> str:
         return "stopped"
     if hosts_of(result):
         return "network"
-    if execution.failure:
+    shown = result.block.shows("output")
+    about_output = shown is not None and result.line == shown.line
+    if execution.failure and not about_output:
         return _name_of_error(result, execution)
-    if result.block.must_raise:
+    if result.block.must_raise and not about_output:
         return "no error"
     if "plot" in result.reason or "fig/" in result.reason:
         return "plot"
-    shown = result.block.shows("output")
-    if shown is None or result.line != shown.line:
+    if shown is None or not about_output:
         return "error"
     return _name_of_difference(shown.text, execution.output, result.detail)
 

@@ -91,6 +91,7 @@ class Shown:
     fence: Fence
     means: str | None = None
     """What it says where the page says it in its own way: `...` for `[output truncated]`."""
+    in_solution: bool = False
 
     @property
     def line(self) -> int:
@@ -536,7 +537,9 @@ class _Reader:
         position = len(self.blocks) - 1
         while self.blocks[position] is not block:
             position -= 1
-        shown = Shown(kind, fence, means if means != fence.text else None)
+        around = [div.name for div in divs_around(self.page, fence.line)]
+        means = means if means != fence.text else None
+        shown = Shown(kind, fence, means, "solution" in around)
         self.blocks[position] = replace(block, shown=(*block.shown, shown))
         self.adjacent = True
 

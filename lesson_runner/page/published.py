@@ -91,6 +91,19 @@ def is_error(text: str, language: str) -> bool:
     return ends and bool(TRACEBACK[language].search(text))
 
 
+CHANGES_EACH_TIME = re.compile(
+    r"\b0x[0-9a-f]{6,}\b"
+    r"|\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?"
+    r"|\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d \d{4}\b"
+)
+"""Addresses in memory, and moments."""
+
+
+def without_moments(text: str) -> str:
+    """The text without what is another one in each run."""
+    return CHANGES_EACH_TIME.sub("...", text)
+
+
 def as_jupyter_shows(text: str) -> str:
     """`<class 'str'>`, a value in a plain Python, is `str` in a notebook."""
     return CLASS_OF_A_PLAIN_PYTHON.sub(r"\1", text)

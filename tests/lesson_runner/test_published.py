@@ -205,6 +205,44 @@ def test_a_message_of_the_shell_is_shown_as_output(published_lesson: MadeLesson)
     assert [r.outcome for r in check(published_lesson, wrong, "bash")] == ["failed"]
 
 
+def test_an_output_in_a_solution_may_be_of_code_in_its_text(published_lesson: MadeLesson) -> None:
+    page = """
+        ::: challenge
+        ```python
+        {code}
+        ```
+        :::: solution
+        `print(mass)` shows
+        ```output
+        47.5
+        ```
+        ::::
+        :::
+        """
+    assert [r.outcome for r in check(published_lesson, page.format(code="mass = 47.5"))] == [
+        "passed"
+    ]
+    assert [r.outcome for r in check(published_lesson, page.format(code="print(46)"))] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    ["<function f at 0x7fd128ff1bf8>", "2018-04-12 16:19:17.177441", "Thu Apr 12 16:19:17 2018"],
+)
+def test_moments_and_addresses_in_memory_are_others_each_time(
+    published_lesson: MadeLesson, shown: str
+) -> None:
+    code = {
+        "<": "def f(): pass\nprint(f)",
+        "2": "from datetime import datetime\nprint(datetime.now())",
+        "T": "import time\nprint(time.ctime())",
+    }[shown[0]]
+    page = f"```python\n{code}\n```\n```output\n{shown}\n```\n"
+    assert [r.outcome for r in check(published_lesson, page)] == ["passed"]
+    (published_lesson.root / "lesson.yaml").write_text("strict: true\n")
+    assert [r.outcome for r in check(published_lesson, page)] == ["failed"]
+
+
 # Comparison
 
 
