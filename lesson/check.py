@@ -2,7 +2,9 @@
 
 import argparse
 import contextlib
+import difflib
 import json
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,12 +14,13 @@ from typing import Any
 from rich.console import Console
 
 from lesson.options import add_page_arguments, lesson_of
-from lesson.practice import practice_environment
+from lesson.practice import environment_of
 from lesson.show import (
     Outcome,
     console_of_the_call,
     counted,
     left_out,
+    markdown_report,
     not_reached,
     progress,
     refuse_to_overwrite,
@@ -28,9 +31,11 @@ from lesson.show import (
 )
 from lesson_runner import LANGUAGES
 from lesson_runner.judge import report
-from lesson_runner.judge.rewrite import update_page
+from lesson_runner.judge.baseline import Baseline, read_baseline
+from lesson_runner.judge.rewrite import Wanted, all_of_them, update_page
 from lesson_runner.page.episode import Episode
 from lesson_runner.page.lesson import Lesson
+from lesson_runner.page.markdown import Fence
 from lesson_runner.page.places import LessonError
 from lesson_runner.run.happened import Limits
 from lesson_runner.verify import RESPONSES, Checked, Verification, not_executed, parts
@@ -42,10 +47,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_page_arguments(parser, Limits.seconds)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write one object per block")
     parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write the failures by their causes as Markdown, for a pull request",
+    )
+    parser.add_argument(
         "--parse-only", action="store_true", help="account for every fence, run nothing"
     )
     parser.add_argument(
-        "--update", action="store_true", help="write what really happens into the pages"
+        "--update",
+        action="store_true",
+        help="write what really happens into the pages; where lesson.yaml does not say that the "
+        "lesson is strict, each change is shown first, and you are asked",
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="with --update: write every change, and do not ask"
+    )
+    parser.add_argument(
+        "--figures", action="store_true", help="with --update: draw figures again that are there"
     )
     parser.add_argument(
         "-x",
@@ -62,23 +82,26 @@ def run(options: argparse.Namespace) -> int:
     if options.parse_only and (options.update or options.watch):
         other = "--update" if options.update else "--watch"
         raise LessonError(f"--parse-only runs nothing, {other} needs what happened: give one")
-    if options.json:
-        refuse_to_overwrite(options.json)
+    for name in ("json", "report"):
+        if file := getattr(options, name):
+            refuse_to_overwrite(file, f"--{name}")
     lesson = lesson_of(options)
     console = console_of_the_call()
-    outcome = Outcome(problems=list(lesson.problems))
+    baseline = read_baseline(lesson.root)
+    outcome = Outcome()
+    outcome.add_problems(lesson.problems, Baseline())
     for problem in lesson.problems:
         tell(console, str(problem), problem.path, problem.line, problem.message)
     seen = when_saved(lesson.pages)
-    episodes = read(lesson, lesson.pages, options, outcome, console)
+    episodes = read(lesson, lesson.pages, options, outcome, console, baseline)
     if options.parse_only:
         outcome.others += left_out(episodes.values(), (*LANGUAGES, "json"), "--parse-only")
         finish(options, outcome, episodes, console)
         return 0 if outcome.is_well else 1
     limits = Limits(seconds=options.block_timeout, exit_first=options.exitfirst)
     with (
-        practice_environment() as environment,
-        Verification(lesson.root, environment, limits) as verification,
+        environment_of(episodes.values()) as environment,
+        Verification(lesson.root, environment, limits, baseline=baseline) as verification,
     ):
         check(options, lesson, episodes, verification, outcome, console)
         finish(options, outcome, episodes, console)
@@ -94,13 +117,14 @@ def read(
     options: argparse.Namespace,
     outcome: Outcome,
     console: Console,
+    baseline: Baseline,
 ) -> dict[Path, Episode]:
     """Read pages; their problems, and the blocks that do not run, go into the outcome."""
     episodes = {page: lesson.read(page) for page in pages}
     for episode in episodes.values():
-        outcome.problems += episode.problems
+        new = outcome.add_problems(episode.problems, baseline, episode.path)
         outcome.others += not_executed(episode)
-        for problem in episode.problems:
+        for problem in new:
             tell(console, str(problem), problem.path, problem.line, problem.message)
     if not options.parse_only:
         others = [language for language in LANGUAGES if language not in options.language]
@@ -113,6 +137,8 @@ def finish(
 ) -> None:
     if options.json:
         write_json(options.json, outcome)
+    if options.report:
+        options.report.write_text(markdown_report(outcome), encoding="utf-8")
     summarize(console, outcome, episodes.values())
 
 
@@ -145,7 +171,7 @@ def check(
                 if options.exitfirst and found[-1].failed:
                     stopped = found[-1].failed[0].place
             if options.update:
-                found = updated(lesson, page, found, console)
+                found = updated(options, lesson, page, found, verification, console)
             for checked in found:
                 tell_checked(console, checked)
             outcome.checked += found
@@ -168,7 +194,7 @@ def watch(
         if not saved:
             continue
         outcome = Outcome()
-        episodes = read(lesson, saved, options, outcome, console)
+        episodes = read(lesson, saved, options, outcome, console, verification.baseline)
         try:
             check(options, lesson, episodes, verification, outcome, console)
         except LessonError as error:  # saved again meanwhile: the next round has it
@@ -186,13 +212,49 @@ def when_saved(pages: Iterable[Path]) -> dict[Path, int]:
     return {page: page.stat().st_mtime_ns for page in pages if page.exists()}
 
 
-def updated(lesson: Lesson, page: Path, of_page: list[Checked], console: Console) -> list[Checked]:
+def asks(options: argparse.Namespace, lesson: Lesson) -> bool:
+    """Whether --update asks for each fence: where nobody said that outputs are written by it."""
+    return not (lesson.settings.strict or options.yes) and sys.stdin.isatty()
+
+
+def wanted_by(options: argparse.Namespace, episode: Episode, console: Console) -> Wanted:
+    """Shows what would change in each fence, and asks."""
+    answered = {"all": False, "quit": False}
+
+    def wanted(fence: Fence, text: str) -> bool:
+        if answered["all"] or answered["quit"]:
+            return answered["all"]
+        shown = difflib.unified_diff(
+            fence.text.splitlines(), text.splitlines(), "the page", "today", lineterm="", n=1
+        )
+        console.print(f"{episode.path}:{fence.line}", markup=False)
+        console.print("\n".join(shown), markup=False)
+        answer = (
+            console.input("Write it? (y)es, (n)o, (a)ll of this page, (q)uit: ").strip().lower()
+        )
+        answered["all"], answered["quit"] = answer[:1] == "a", answer[:1] == "q"
+        return answer[:1] in ("y", "a")
+
+    return wanted
+
+
+def updated(
+    options: argparse.Namespace,
+    lesson: Lesson,
+    page: Path,
+    of_page: list[Checked],
+    verification: Verification,
+    console: Console,
+) -> list[Checked]:
     """Write the page; the same executions, held against what it says now."""
     now: list[Checked] = []
     results = [result for checked in of_page for result in checked.results]
     if not results:
         return of_page
-    update = update_page(lesson, page, of_page[0].episode, results)
+    figures = lesson.settings.strict or options.figures
+    episode = of_page[0].episode
+    wanted = wanted_by(options, episode, console) if asks(options, lesson) else all_of_them
+    update = update_page(lesson, page, episode, results, wanted, figures=figures)
     if update.fences or update.figures:
         numbers = ((update.fences, "fence"), (update.figures, "figure"))
         what = [counted(number, thing) for number, thing in numbers if number]
@@ -201,12 +263,13 @@ def updated(lesson: Lesson, page: Path, of_page: list[Checked], console: Console
     for checked in of_page:
         language = "json" if checked.language == RESPONSES else checked.language
         own = tuple(r for r in update.results if r.block.language == language)
-        now.append(replace(checked, episode=episode, results=own))
+        marked = verification.baseline.mark(own, episode.path, language)
+        now.append(replace(checked, episode=episode, results=marked.results, gone=marked.gone))
     return now
 
 
 def write_json(file: Path, outcome: Outcome) -> None:
-    records: list[dict[str, Any]] = [report.problem_record(p) for p in outcome.problems]
+    records: list[dict[str, Any]] = [report.block_record(r) for r in outcome.without_meaning]
     records += [report.block_record(result) for result in outcome.results]
     records.sort(key=lambda record: (record["path"], record["line"]))
     file.write_text(json.dumps(records, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -47,10 +47,21 @@ class Edition:
         return f"{self.language}{self.format.folder}{solutions}"
 
 
-def choose(languages: tuple[str, ...] | None, formats: tuple[str, ...]) -> list[Edition]:
-    """Each language in each format that fits it; LessonError where one of them fits nothing."""
+EDITIONS = ("python", "r")
+"""The languages that have editions."""
+
+
+def choose(
+    languages: tuple[str, ...] | None,
+    formats: tuple[str, ...],
+    taught: tuple[str, ...] = EDITIONS,
+) -> list[Edition]:
+    """Each language in each format that fits it; LessonError where one of them fits nothing.
+
+    If the call names no languages, they are those that the lesson has code in (`taught`).
+    """
     chosen = [FORMATS[name] for name in formats]
-    named = languages or ("python", "r")
+    named = languages or taught
     for one in chosen:
         if not set(one.languages) & set(named):
             raise LessonError(

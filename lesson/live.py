@@ -33,6 +33,7 @@ from lesson.show import (
     tell_checked,
 )
 from lesson_runner import LANGUAGES
+from lesson_runner.judge.baseline import Baseline
 from lesson_runner.page.episode import Block, Episode
 from lesson_runner.page.lesson import Lesson
 from lesson_runner.page.places import LessonError
@@ -175,16 +176,17 @@ def read(
     lesson: Lesson, options: argparse.Namespace, console: Console
 ) -> tuple[Outcome, list[Part]]:
     """The pages without the blocks that only the practice proxy can answer."""
-    outcome = Outcome(problems=list(lesson.problems))
+    outcome = Outcome()
+    problems = outcome.add_problems(lesson.problems, Baseline())
     work: list[Part] = []
     for page in lesson.pages:
         episode = without_practice_only(lesson.read(page))
-        outcome.problems += episode.problems
+        problems += outcome.add_problems(episode.problems, Baseline())
         outcome.others += not_executed(episode)
         others = [name for name in LANGUAGES if name not in options.language]
         outcome.others += left_out([episode], others, "left out by --language")
         work += [(episode, part) for part in parts(episode, options.language)]
-    for problem in outcome.problems:
+    for problem in problems:
         tell(console, str(problem), problem.path, problem.line, problem.message)
     return outcome, work
 

@@ -217,7 +217,7 @@ def record(live: Live) -> dict[str, Any]:
         {**report.block_record(result), "difference": result.difference}
         for result in live.outcome.results
     ]
-    blocks += [{**report.problem_record(p), "difference": ""} for p in live.outcome.problems]
+    blocks += [{**report.block_record(r), "difference": ""} for r in live.outcome.without_meaning]
     blocks.sort(key=lambda block: (block["path"], block["line"]))
     return {
         "proxy": relay.target,

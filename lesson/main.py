@@ -12,6 +12,8 @@ from lesson_runner.page.places import LessonError
 
 COMMANDS = {
     "check": "Run every block of every page, and compare what it prints with what the page shows.",
+    "adopt": "Propose what a lesson needs to be checked: lesson.yaml and a workflow, as a patch.",
+    "baseline": "Record today's failures: from now on, checks are red for new ones only.",
     "live": "Run every block against your own proxy, the day before a workshop.",
     "notebooks": "Write the notebooks that learners follow: one per episode, language and format.",
     "teach": "Start a class: JupyterLab with the notebooks, and the practice proxy, until Ctrl-C.",
@@ -62,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def start_early(arguments: Sequence[str]) -> None:
     """Start the slowest processes before the command itself is imported."""
-    if arguments[:1] == ["check"] and not {"-h", "--help", "--parse-only"} & set(arguments):
+    runs_nothing = {"-h", "--help", "--parse-only"} & set(arguments)
+    if arguments[:1] in (["check"], ["baseline"], ["adopt"]) and not runs_nothing:
         from lesson import practice
         from lesson_runner.run import fork_server
 

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from lesson.editions import Edition, choose, files_of, name_of, write, zipped
+from lesson.editions import EDITIONS, Edition, choose, files_of, name_of, write, zipped
 from lesson.options import root_of
 from lesson.show import counted
 from lesson.solutions import outputs_for
@@ -56,15 +56,19 @@ def run(options: argparse.Namespace) -> int:
     root = root_of(options.root, Path.cwd())
     lesson = find_lesson(root)
     out = (options.out or root / "notebooks").resolve()
-    editions = choose(options.language, options.format)
     if options.solutions and options.format != ("ipynb",):
         raise LessonError(
             "--solutions writes notebooks, because other formats hold no outputs: leave --format "
             "out. An Rmd or qmd document shows its outputs when it is knitted or rendered"
         )
     episodes = [lesson.read(page) for page in lesson.pages if page.parent.name == "episodes"]
-    if faulty := [problem for episode in episodes for problem in episode.problems]:
+    faulty = [problem for episode in episodes for problem in episode.problems]
+    if faulty and lesson.settings.strict:
         raise LessonError("\n".join(["the pages have problems:", *map(str, faulty)]))
+    for problem in faulty:  # each costs its block, and not the notebooks
+        print(problem)
+    taught = [name for name in EDITIONS if any(name in one.languages for one in episodes)]
+    editions = choose(options.language, options.format, tuple(taught) or EDITIONS)
     if not options.solutions:
         for edition in editions:
             write_edition(lesson, episodes, edition, out, options.zip)

@@ -15,11 +15,12 @@ import secrets
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lesson_runner.page.episode import Episode
     from lesson_runner.verify import EnvironmentFor
 
 PRACTICE_MODEL = "qwen2.5-coder-1.5b-instruct"
@@ -100,6 +101,16 @@ def start_early() -> None:
 def _end_what_nobody_took() -> None:
     for proxy in _early:
         proxy.end()
+
+
+@contextlib.contextmanager
+def environment_of(episodes: Iterable[Episode]) -> Iterator[EnvironmentFor]:
+    """The practice proxy, for pages that speak of one; for others nothing."""
+    if any(episode.responses or "LITELLM_" in episode.text for episode in episodes):
+        with practice_environment() as environment:
+            yield environment
+    else:
+        yield lambda path, language: {}
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,9 +14,12 @@ from rich.table import Table
 
 from lesson_runner import LANGUAGES
 from lesson_runner.judge import report
+from lesson_runner.judge.baseline import NAME as BASELINE
+from lesson_runner.judge.baseline import Baseline, Known
+from lesson_runner.judge.causes import Group, by_cause
 from lesson_runner.judge.verdict import Result
 from lesson_runner.page.episode import Episode, Problem
-from lesson_runner.page.places import SUFFIXES, LessonError
+from lesson_runner.page.places import SUFFIXES, LessonError, find_root, is_page
 from lesson_runner.verify import RESPONSES, Checked
 
 
@@ -25,7 +29,31 @@ class Outcome:
 
     checked: list[Checked] = field(default_factory=list)
     others: list[Result] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    without_meaning: list[Result] = field(default_factory=list)
+    """Fences, directives and settings that are problems."""
+    gone: list[Known] = field(default_factory=list)
+    """Known problems that are none any more; those of blocks are in `checked`."""
+
+    def add_problems(
+        self, problems: Iterable[Problem], baseline: Baseline, path: str = ""
+    ) -> list[Problem]:
+        """Returns the problems that are not known."""
+        problems = list(problems)
+        marked = baseline.mark(map(report.problem_as_result, problems), path, "")
+        self.without_meaning += marked.results
+        self.gone += marked.gone
+        return [p for p, r in zip(problems, marked.results, strict=True) if not r.known]
+
+    @property
+    def failed(self) -> list[Result]:
+        """What is wrong and not known."""
+        problems = [result for result in self.without_meaning if not result.known]
+        return [*problems, *(result for one in self.checked for result in one.failed)]
+
+    @property
+    def known(self) -> list[Result]:
+        problems = [result for result in self.without_meaning if result.known]
+        return [*problems, *(result for one in self.checked for result in one.known)]
 
     @property
     def results(self) -> list[Result]:
@@ -33,7 +61,7 @@ class Outcome:
 
     @property
     def is_well(self) -> bool:
-        return not self.problems and not any(one.failed for one in self.checked)
+        return not self.failed
 
 
 def console_of_the_call() -> Console:
@@ -59,6 +87,8 @@ def progress(console: Console) -> Progress:
 def tell_checked(console: Console, checked: Checked) -> None:
     ran = sum(result.outcome in ("passed", "failed") for result in checked.results)
     state = f"{len(checked.failed)} failed" if checked.failed else "ok"
+    if checked.known:
+        state += f", {counted(len(checked.known), 'known failure')}"
     if checked.missing and not checked.failed:
         state = f"not run: {checked.missing}"
     name = f"{checked.episode.path} {checked.language}"
@@ -95,15 +125,65 @@ def summarize(console: Console, outcome: Outcome, episodes: Iterable[Episode]) -
     console.print(table)
     for reason, places in report.reasons_not_run(outcome.results):
         console.print(f"not run: {reason}\n    {report.short_places(places)}", markup=False)
+    tell_causes(console, outcome.failed)
+    tell_known(console, outcome)
     console.print(closing(outcome, outcome.is_well))
 
 
 def closing(outcome: Outcome, is_well: bool) -> str:
     if is_well:
-        return "All well."
-    failed = sum(len(one.failed) for one in outcome.checked)
-    problems = counted(len(outcome.problems), "problem")
-    return f"{problems} in pages, {counted(failed, 'block')} failed."
+        return "All well." if outcome.results else "Nothing ran."
+    problems = sum(not result.known for result in outcome.without_meaning)
+    failed = counted(len(outcome.failed) - problems, "block")
+    return f"{counted(problems, 'problem')} in pages, {failed} failed."
+
+
+FEW = 3
+
+
+def tell_causes(console: Console, failed: Iterable[Result]) -> None:
+    """Why blocks failed, where there are too many to read each message."""
+    groups = by_cause(failed)
+    if sum(len(group.results) for group in groups) <= FEW:
+        return
+    for group in groups:
+        console.print(f"{group}\n    {places(group)}\n    → {group.cause.remedy}", markup=False)
+
+
+def places(group: Group) -> str:
+    return report.short_places(f"{r.block.path}:{r.line_to_show}" for r in group.results)
+
+
+def tell_known(console: Console, outcome: Outcome) -> None:
+    """What the baseline knows of, and what it need not know of any more."""
+    if known := outcome.known:
+        console.print(f"{counted(len(known), 'known failure')} ({BASELINE})")
+    gone = [*outcome.gone, *(one for checked in outcome.checked for one in checked.gone)]
+    for one in gone:
+        console.print(f"gone: {one.page}: {one.cause}: {one.begins}", markup=False)
+    if gone:
+        console.print(f"{counted(len(gone), 'known failure')} gone: lesson baseline takes note")
+
+
+def markdown_report(outcome: Outcome) -> str:
+    """The failures by their causes, for a pull request."""
+    failed = outcome.failed
+    lines = [f"### {closing(outcome, outcome.is_well)}", ""]
+    for group in by_cause(failed):
+        cause = group.cause
+        lines += [f"<details><summary>{group}</summary>", "", f"{cause.remedy}.", ""]
+        lines += [f"- `{result.place}`: {code(result.reason)}" for result in group.results]
+        lines += ["", "</details>", ""]
+    if known := outcome.known:
+        lines += [f"{counted(len(known), 'known failure')} in `{BASELINE}`.", ""]
+    return "\n".join(lines)
+
+
+def code(text: str) -> str:
+    """The text as code, so that nothing in it is Markdown."""
+    text = report.short(text).replace("\n", " ")
+    ticks = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{ticks} {text} {ticks}" if "`" in text else f"`{text}`"
 
 
 def counted(number: int, thing: str) -> str:
@@ -167,9 +247,11 @@ def require(checked: Checked, options: argparse.Namespace) -> Checked:
     return replace(checked, results=(replace(first, outcome="failed"), *rest))
 
 
-def refuse_to_overwrite(file: Path) -> None:
+def refuse_to_overwrite(file: Path, option: str = "--json") -> None:
     """`lesson check --json PAGE` would replace the page by its report."""
-    if file.suffix in SUFFIXES or file.is_dir():
-        raise LessonError(f"--json writes its report into {file}: name another file for it")
+    root = find_root(file.parent)
+    is_own = root is not None and is_page(file.resolve(), root)
+    if is_own or (file.suffix in SUFFIXES and option == "--json") or file.is_dir():
+        raise LessonError(f"{option} writes its report into {file}: name another file for it")
     if not file.absolute().parent.is_dir():
-        raise LessonError(f"--json: no folder {file.absolute().parent}")
+        raise LessonError(f"{option}: no folder {file.absolute().parent}")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lesson_runner.judge import report
+from lesson_runner.judge.baseline import Marked, read_baseline
 from lesson_runner.judge.verdict import Result
 from lesson_runner.page.episode import Episode
 from lesson_runner.page.lesson import Lesson
@@ -46,6 +47,7 @@ class PageItem(pytest.Function):
         item.root, item.episode, item.part = root, episode, part
         item.lesson_next = None
         item.lesson_annotations = []
+        item.lesson_counts = {"known": 0, "gone": 0}
         _count(item, ())
         return item
 
@@ -66,8 +68,14 @@ def _check_page(request: pytest.FixtureRequest) -> None:
     """Every fence and directive of the page has a meaning."""
     item: PageItem = request.node
     _count(item, not_executed(item.episode))
-    if problems := item.episode.problems:
-        item.fail([str(p) for p in problems], [(p.path, p.line, p.message) for p in problems])
+    problems = map(report.problem_as_result, item.episode.problems)
+    marked = read_baseline(item.root).mark(problems, item.episode.path, "")
+    _note_baseline(item, marked)
+    if new := [result for result in marked.results if not result.known]:
+        item.fail(
+            [f"{result.place}: {result.reason}" for result in new],
+            [(result.block.path, result.block.line, result.reason) for result in new],
+        )
 
 
 def _check_part(
@@ -80,6 +88,7 @@ def _check_part(
         lesson_verification(coming.root).start(coming.episode, coming.part)
     checked = future.result()
     _count(item, checked.results)
+    _note_baseline(item, Marked(checked.results, checked.gone))
     if checked.missing:
         line = checked.results[0].block.line
         message = f"{item.episode.path}:{line}: not run: {checked.missing}"
@@ -95,7 +104,12 @@ def _check_part(
 
 def _count(item: PageItem, results: Iterable[Result]) -> None:
     run, compared, _, not_run = report.numbers(results)
-    item.lesson_counts = {"run": run, "compared": compared, "not run": not_run}
+    item.lesson_counts |= {"run": run, "compared": compared, "not run": not_run}
+
+
+def _note_baseline(item: PageItem, marked: Marked) -> None:
+    known = sum(result.known for result in marked.results)
+    item.lesson_counts |= {"known": known, "gone": len(marked.gone)}
 
 
 def _coming(item: PageItem) -> list[PageItem]:

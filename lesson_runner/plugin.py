@@ -148,6 +148,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         f"lesson code: {total['run']} blocks run, {total['compared']} outputs compared, "
         f"{total['not run']} not run"
     )
+    if total["known"] or total["gone"]:
+        gone = f", {total['gone']} of them gone: `lesson baseline` takes note" * (total["gone"] > 0)
+        known = total["known"] + total["gone"]
+        terminalreporter.write_line(f"lesson-baseline.json: {known} known failures{gone}")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for one in made:
             for path, line, message in getattr(one, "lesson_annotations", []):

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING
 
 from lesson_runner import LANGUAGES
 from lesson_runner.judge.answers import check_response
+from lesson_runner.judge.baseline import Baseline, Known, read_baseline
 from lesson_runner.judge.verdict import Result, none_reached, results_of_run
 from lesson_runner.page.episode import Block, Episode
+from lesson_runner.page.lesson import Lesson
 from lesson_runner.run.fork_server import ForkServer, take
-from lesson_runner.run.happened import Limits
+from lesson_runner.run.happened import Before, Limits
 
 if TYPE_CHECKING:
     from lesson_runner.run.kernels import Kernel
@@ -45,10 +47,17 @@ class Checked:
     results: tuple[Result, ...]
     seconds: float = 0.0
     missing: str = ""
+    gone: tuple[Known, ...] = ()
+    """Failures that the baseline has and that did not happen."""
 
     @property
     def failed(self) -> tuple[Result, ...]:
-        return tuple(result for result in self.results if result.outcome == "failed")
+        """The failures that the lesson's baseline does not have."""
+        return tuple(r for r in self.results if r.outcome == "failed" and not r.known)
+
+    @property
+    def known(self) -> tuple[Result, ...]:
+        return tuple(result for result in self.results if result.known)
 
 
 def parts(episode: Episode, languages: tuple[str, ...] = LANGUAGES) -> tuple[str, ...]:
@@ -80,13 +89,22 @@ class Verification:
         *,
         answers_vary: bool = False,
         server: ForkServer | None = None,
+        baseline: Baseline | None = None,
+        lesson: Lesson | None = None,
     ) -> None:
-        """`server` forks the kernels of several verifications, and its owner closes it."""
+        """`server` forks the kernels of several verifications, and its owner closes it.
+
+        `baseline` has the failures that count as known, by default those of the lesson at `root`,
+        which `lesson` may give with other settings.
+        """
         self.root = root
         self.environment = environment
         self.limits = limits or Limits()
         self.answers_vary = answers_vary
         self._lent = server
+        self.lesson = lesson or Lesson(root, ())
+        self.settings = self.lesson.settings
+        self.baseline = read_baseline(root) if baseline is None else baseline
         self.kernels: dict[str, Kernel] = {}
         self._jobs = jobs or (os.cpu_count() or 1) + 1  # kernels also wait, for start and end
         self._started: dict[tuple[str, str], tuple[Episode, Future[Checked]]] = {}
@@ -119,7 +137,8 @@ class Verification:
         from lesson_runner.run.kernels import find_kernel
 
         if language not in self.kernels:
-            self.kernels[language] = find_kernel(language)
+            wanted = self.settings.kernels.get(language, "")
+            self.kernels[language] = find_kernel(language, wanted, self.root)
         return self.kernels[language]
 
     def start(self, episode: Episode, part: str) -> Future[Checked]:
@@ -137,10 +156,16 @@ class Verification:
         async with self._turn:
             try:
                 if part == RESPONSES:
-                    return await self._check_responses(episode)
-                return await self._check_language(episode, part)
+                    checked = await self._check_responses(episode)
+                else:
+                    checked = await self._check_language(episode, part)
             except Exception as error:
-                return _broken(episode, part, error)
+                checked = _broken(episode, part, error)
+        if checked.missing:
+            return checked
+        language = "json" if part == RESPONSES else part
+        marked = self.baseline.mark(checked.results, episode.path, language)
+        return replace(checked, results=marked.results, gone=marked.gone)
 
     async def _check_language(self, episode: Episode, part: str) -> Checked:
         from lesson_runner.run.blocks import execute
@@ -160,10 +185,23 @@ class Verification:
             self._server.folder,
             self._context,
             fork_socket,
+            self.settings.of(episode.path),
+            await asyncio.to_thread(self._before, episode.path, part),
         )
         found = results_of_run(episode, part, run, answers_vary=self.answers_vary)
         results = tuple(map(self._with_figure, found))
         return Checked(episode, part, results, run.seconds)
+
+    def _before(self, path: str, language: str) -> Before:
+        """What runs before the page: the pages that it continues, then its `setup`."""
+        sources: list[str] = []
+        seen = [path]
+        while (earlier := self.settings.of(seen[-1]).continues) and earlier not in seen:
+            seen.append(earlier)
+            blocks = self.lesson.read(self.root / earlier).to_run(language)
+            setup = self.settings.of(earlier).setup.get(language)
+            sources[:0] = [*filter(None, [setup]), *(block.source for block in blocks)]
+        return Before(tuple(sources), self.settings.of(path).setup.get(language, ""))
 
     def _with_figure(self, result: Result) -> Result:
         """A block may draw, and the page show nothing: where the file was never written."""

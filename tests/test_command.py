@@ -102,6 +102,8 @@ def test_json_records_have_all_that_a_machine_needs(lesson: Path) -> None:
         "language": "python",
         "outcome": "failed",
         "reason": "the block prints something else than the page shows",
+        "cause": "output",
+        "known": False,
         "failed_line": 5,
         "checked": [5],
     }
@@ -201,7 +203,7 @@ def test_a_missing_kernel_is_listed_and_fails_where_required(
     lesson: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gone = kernels.Kernel("r", missing="no R kernel on this machine: install R")
-    monkeypatch.setattr("lesson_runner.run.kernels.find_kernel", lambda language: gone)
+    monkeypatch.setattr("lesson_runner.run.kernels.find_kernel", lambda *_: gone)
     assert main(["check", "--language", "r"]) == 0
     assert "not run: no R kernel on this machine: install R" in capsys.readouterr().out
     assert main(["check", "--language", "r", "--require-languages", "r"]) == 1

@@ -371,7 +371,8 @@ def test_a_missing_kernel_is_told_and_fails_where_its_language_was_asked_for(
     find = kernels.find_kernel
     gone = kernels.Kernel("r", missing="no R kernel on this machine: install R")
     monkeypatch.setattr(
-        "lesson_runner.run.kernels.find_kernel", lambda name: gone if name == "r" else find(name)
+        "lesson_runner.run.kernels.find_kernel",
+        lambda name, *more: gone if name == "r" else find(name, *more),
     )
     assert main(["notebooks", "--solutions"]) == 0
     assert "no solutions for r: no R kernel on this machine" in capsys.readouterr().out

@@ -76,6 +76,8 @@ def title_of(box: Box) -> str:
     name = TITLES.get(box.name, FOLDED.get(box.name, box.name.capitalize()))
     if not box.title:
         return name
+    if box.title.lower().startswith(name.lower()):
+        return box.title  # "Solution", "Solution to the second part"
     return box.title if box.name in TITLE_ENOUGH else f"{name}: {box.title}"
 
 

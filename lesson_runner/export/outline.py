@@ -5,7 +5,7 @@ cells will print and, unless asked for, notes for instructors.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lesson_runner import ALIASES
@@ -31,6 +31,22 @@ FOLDED = {"solution": "Solution", "hint": "Hint", "spoiler": "More"}
 """The boxes that open when a reader wants it."""
 
 UNDERLINE = re.compile(r"\s*(=+|-+)\s*")
+
+
+ANCHOR = re.compile(r"\s*\{[#.][^}]*\}\s*$")
+"""Of a heading: a notebook would show it."""
+
+REFERENCE = re.compile(r"\[(?P<text>[^\[\]]+)\]\[(?P<label>[^\[\]]*)\]")
+
+
+def with_targets(line: str, links: Mapping[str, str]) -> str:
+    """`[text][label]` with its target: a cell knows nothing of the definitions in another one."""
+
+    def target(match: re.Match[str]) -> str:
+        found = links.get((match["label"] or match["text"]).lower())
+        return f"[{match['text']}]({found})" if found else match[0]
+
+    return REFERENCE.sub(target, line)
 
 
 @dataclass(frozen=True)
@@ -201,7 +217,9 @@ class _Walk:
                 begins = isinstance(element, Heading) and line.startswith(("# ", "## "))
                 if begins and self.box is self.root:
                     self.end_text()
-                self.text.append(self.relinked(line))
+                if isinstance(element, Heading):
+                    line = ANCHOR.sub("", line)
+                self.text.append(self.relinked(with_targets(line, self.episode.links)))
 
     def open_div(self, div: DivOpen) -> None:
         if div.name in TABS or not div.name:

@@ -1,10 +1,12 @@
 """Shown text and actual text → agreement or the difference between them. Pure functions."""
 
 import difflib
+import math
 import re
 from typing import Any
 
 from lesson_runner.page import exact_json
+from lesson_runner.page.comparison import EXACT, Comparison
 from lesson_runner.page.plain_text import lines_of, normal
 
 TOKEN = re.compile(r"\.\.\.|\w+|\W")
@@ -14,9 +16,39 @@ MOST_PAIRS = 1_000_000
 """Pairs of lines or words that are compared for a merge: beyond that it takes too long."""
 
 
-def matches(shown: str, actual: str) -> bool:
+NUMBER = re.compile(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?")
+WORD = re.compile(r"[^\s,;()\[\]{}]+")
+
+
+def matches(shown: str, actual: str, compare: Comparison = EXACT) -> bool:
     """Whether they agree but for trailing blanks; `...` in `shown` stands for any text."""
-    return _fits(normal(shown), normal(actual))
+    shown, actual = normal(shown), normal(actual)
+    if compare.digits is not None:
+        actual = _as_written(shown, actual, compare.digits)
+    if not compare.order:
+        return sorted(WORD.findall(shown)) == sorted(WORD.findall(actual))
+    if not compare.blanks:
+        shown, actual = " ".join(shown.split()), " ".join(actual.split())
+    return _fits(shown, actual)
+
+
+def _as_written(shown: str, actual: str, digits: int) -> str:
+    """`actual`, in which each number that `shown` has in so many digits is written as there."""
+    numbers = NUMBER.findall(shown)
+
+    def write(match: re.Match[str]) -> str:
+        value, tolerance = float(match[0]), 0.5 * 10 ** (1 - digits)
+        near = (n for n in numbers if math.isclose(float(n), value, rel_tol=tolerance))
+        return next(near, match[0])
+
+    return NUMBER.sub(write, actual)
+
+
+def ways_to_agree(shown: str, actual: str) -> Comparison | None:
+    """The least that must not count for both to agree, or None if there is nothing like that."""
+    ways = [Comparison(blanks=False), Comparison(digits=6), Comparison(order=False)]
+    ways += [Comparison(blanks=False, digits=6)]
+    return next((way for way in ways if matches(shown, actual, way)), None)
 
 
 def _fits(pattern: str, text: str) -> bool:
@@ -36,9 +68,11 @@ def _fits(pattern: str, text: str) -> bool:
     return True
 
 
-def difference(shown: str, actual: str, name: str = "the page shows") -> str:
+def difference(
+    shown: str, actual: str, name: str = "the page shows", compare: Comparison = EXACT
+) -> str:
     """A unified difference, empty where they agree."""
-    if matches(shown, actual):
+    if matches(shown, actual, compare):
         return ""
     want, got = lines_of(shown), lines_of(actual)
     # Lines that agree through `...` are context, not differences.

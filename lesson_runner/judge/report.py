@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from lesson_runner.judge.causes import cause_of
 from lesson_runner.judge.verdict import Result
 from lesson_runner.page.episode import Block, Problem
 from lesson_runner.page.markdown import split_lines
@@ -68,6 +69,8 @@ def block_record(result: Result) -> dict[str, Any]:
         "language": block.language,
         "outcome": result.outcome,
         "reason": result.reason,
+        "cause": cause_of(result).name if result.outcome == "failed" else None,
+        "known": result.known,
         "failed_line": result.line_to_show if result.outcome == "failed" else None,
         "detail": result.detail,
         "checked": [shown.line for shown in block.shown] if compared else [],
@@ -75,10 +78,10 @@ def block_record(result: Result) -> dict[str, Any]:
     }
 
 
-def problem_record(problem: Problem) -> dict[str, Any]:
+def problem_as_result(problem: Problem) -> Result:
     """A fence or directive that has no meaning, in the same form as a block."""
     fence = Block(problem.path, problem.line, "", "", "data")
-    return block_record(Result(fence, "failed", problem.message))
+    return Result(fence, "failed", problem.message)
 
 
 def numbers(results: Iterable[Result]) -> tuple[int, int, int, int]:

@@ -3,12 +3,12 @@
 import codecs
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lesson_runner.judge.compare import json_difference, merge_json, merge_text
-from lesson_runner.judge.verdict import Result, following, judge, same_error
+from lesson_runner.judge.compare import json_difference, matches, merge_json, merge_text
+from lesson_runner.judge.verdict import Result, above_the_error, following, judge, same_error
 from lesson_runner.page import exact_json
 from lesson_runner.page.episode import Episode, Figure, Shown
 from lesson_runner.page.images import signed
@@ -30,8 +30,25 @@ class Update:
     results: tuple[Result, ...]
 
 
-def update_page(lesson: Lesson, page: Path, episode: Episode, results: Iterable[Result]) -> Update:
-    """Rewrite the page's fences and figures from the executions in `results`.
+Wanted = Callable[[Fence, str], bool]
+"""Whether this text may go into this fence."""
+
+
+def all_of_them(fence: Fence, text: str) -> bool:
+    return True
+
+
+def update_page(
+    lesson: Lesson,
+    page: Path,
+    episode: Episode,
+    results: Iterable[Result],
+    wanted: Wanted = all_of_them,
+    *,
+    figures: bool = True,
+) -> Update:
+    """Rewrite the page's fences that are `wanted`, and its figures, from the executions in
+    `results`. Without `figures`, only those are written that do not exist yet.
 
     Raises `LessonError`, and writes nothing, where the page changed since it was read.
     """
@@ -43,17 +60,18 @@ def update_page(lesson: Lesson, page: Path, episode: Episode, results: Iterable[
     edits = [
         (fence, text)
         for fence, text in new_texts(happened)
-        if not any(fence.line <= line <= fence.end for line in faulty)
+        if not any(fence.line <= line <= fence.end for line in faulty) and wanted(fence, text)
     ]
     if edits:
         _write(page, episode, with_fences(episode.text, edits))
-    figures = sum(
+    written = sum(
         _write_figure(page.parent / figure.source, image)
         for execution in happened
         for figure, image in _drawn(execution)
+        if figures or not (page.parent / figure.source).is_file()
     )
     rewritten = lesson.read(page) if edits else episode
-    return Update(len(edits), figures, _judged_again(rewritten, results))
+    return Update(len(edits), written, _judged_again(rewritten, results))
 
 
 def new_texts(executions: Iterable[Execution]) -> list[tuple[Fence, str]]:
@@ -65,6 +83,8 @@ def new_texts(executions: Iterable[Execution]) -> list[tuple[Fence, str]]:
         if execution.failure and not execution.block.must_raise:
             continue
         for shown in execution.block.shown:
+            if len([other for other in execution.block.shown if other.kind == shown.kind]) > 1:
+                continue  # which of them shows what, only the text around them knows
             if shown.kind == "output" and not normal(execution.output):
                 continue  # the page's own text, which would be lost
             text = _new_text(shown, execution)
@@ -82,11 +102,15 @@ def _new_text(shown: Shown, execution: Execution) -> str:
         merged = merge_json(was, answer) if shown.text.strip() else answer
         return exact_json.dumps(merged, indent=2) + "\n"
     if shown.kind == "output":
+        if matches(shown.text, execution.output, execution.block.compare):
+            return shown.text
         return merge_text(shown.text, execution.output)
     if execution.failure is None:
         return shown.text  # the block raised nothing: its author decides what that means
     raised = normal(execution.failure.text)
-    return shown.text if not raised or same_error(execution) else raised
+    if not raised or same_error(execution):
+        return shown.text
+    return above_the_error(shown.text, execution.failure.name) + raised
 
 
 def with_fences(text: str, edits: list[tuple[Fence, str]]) -> str:

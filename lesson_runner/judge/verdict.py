@@ -1,13 +1,14 @@
 """What a page says of a block, what happened → passed or failed, and why. Pure."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from lesson_runner.judge.compare import difference, matches
 from lesson_runner.page.episode import Block, Episode
 from lesson_runner.page.plain_text import binary_character, lines_of, normal, plain
+from lesson_runner.page.published import as_jupyter_shows, without_moments
 from lesson_runner.run.happened import Execution, Run
 
 Outcome = Literal["passed", "failed", "not run", "shown"]
@@ -39,6 +40,8 @@ class Result:
     execution: Execution | None = None
     difference: str = ""
     """A difference from the page that is no failure, because answers of a model vary."""
+    known: bool = False
+    """Whether the lesson's baseline has this failure."""
     follows: str = ""
     """Where an earlier block of the page failed, of which this result may be a consequence."""
 
@@ -72,9 +75,46 @@ def results_of_run(
         execution = run.executions[position]
         result = judge(execution, answers_vary=answers_vary)
         results.append(following(result, culprit))
-        if not culprit and stops(execution, answers_vary=answers_vary):
+        fails = stops(execution, answers_vary=answers_vary)
+        if fails and not culprit and not _is_to_be_completed(block, blocks):
             culprit = result.place
-    return tuple(results)
+    return completed(results)
+
+
+COMPLETED = "does not run by itself: the solution of its challenge does"
+
+
+def completed(results: Iterable[Result]) -> tuple[Result, ...]:
+    """Code of a challenge that raises an error was meant to, where the challenge's solution runs.
+
+    Of lessons whose pages are not `strict` only: there, starter code says that it is.
+    """
+    results = tuple(results)
+    solved = {
+        result.block.challenge
+        for result in results
+        if "solution" in result.block.div and result.outcome == "passed"
+    }
+    return tuple(
+        replace(result, outcome="not run", reason=COMPLETED, line=0, detail="")
+        if result.outcome == "failed"
+        and _is_left_open(result.block)
+        and result.block.challenge in solved
+        and result.execution
+        and result.execution.failure
+        else result
+        for result in results
+    )
+
+
+def _is_left_open(block: Block) -> bool:
+    return not block.strict and block.challenge > 0 and "solution" not in block.div
+
+
+def _is_to_be_completed(block: Block, blocks: Iterable[Block]) -> bool:
+    return _is_left_open(block) and any(
+        other.challenge == block.challenge and "solution" in other.div for other in blocks
+    )
 
 
 def none_reached(blocks: tuple[Block, ...], why: str, detail: str = "") -> tuple[Result, ...]:
@@ -173,6 +213,8 @@ def _raised(execution: Execution) -> Failed:
         return "the page shows an error, but the block raised none", shown.line, ""
     if shown is None and execution.block.must_raise:
         return None
+    if _prints_its_error(execution):
+        return None
     text = failure.text.strip()
     if shown is None:
         first, _, rest = text.partition("\n")
@@ -189,6 +231,18 @@ def _raised(execution: Execution) -> Failed:
         return None
     detail = difference(*_shown_and_raised(execution))
     return "the block raised another error than the page shows", shown.line, detail
+
+
+SAYS_WHO = re.compile(r"^-?(?:bash|sh|zsh): (?:line \d+: )?", re.MULTILINE)
+
+
+def _prints_its_error(execution: Execution) -> bool:
+    """Whether a published page shows as `output` what a program of the shell said as it failed."""
+    block, shown = execution.block, execution.block.shows("output")
+    if block.strict or block.language != "bash" or shown is None:
+        return False
+    printed = SAYS_WHO.sub("", plain(execution.printed))
+    return matches(SAYS_WHO.sub("", shown.text), printed, block.compare)
 
 
 def _refused(execution: Execution, detail: str) -> str:
@@ -225,6 +279,14 @@ def _shown_and_raised(execution: Execution) -> tuple[str, str]:
     return "\n".join(want).removesuffix(":"), "\n".join(got).removesuffix(":")
 
 
+def above_the_error(text: str, name: str) -> str:
+    """The lines of a traceback that the page shows above the error itself, which its text may be
+    about."""
+    lines = lines_of(text)
+    head = lines[: len(lines) - len(_without_traceback(lines, name))]
+    return "".join(f"{line}\n" for line in head)
+
+
 def _without_traceback(lines: list[str], name: str) -> list[str]:
     """The lines below a traceback, which may be abridged. One of another error is not left out."""
     start = 0
@@ -250,15 +312,39 @@ def _printed_binary(execution: Execution) -> Failed:
 
 
 def _output(execution: Execution) -> Failed:
-    shown = execution.block.shows("output")
-    if shown is None:
+    block, shown = execution.block, execution.block.shows("output")
+    if shown is None or (execution.failure and _prints_its_error(execution)):
         return None
     if not shown.text.strip() and not normal(execution.output):
         return "the block prints nothing: remove the empty `output` fence", shown.line, ""
-    if detail := difference(shown.text, execution.output):
+    if not block.strict and _is_meant(block, execution.output):
+        return None
+    if detail := difference(shown.text, execution.output, compare=block.compare):
         reason = "the block prints something else than the page shows"
         return reason, shown.line, detail
     return None
+
+
+def _is_meant(block: Block, output: str) -> bool:
+    """Whether a published page, read as it is meant, agrees with what its block prints."""
+    shown = block.shows("output")
+    if shown and shown.in_solution and "solution" not in block.div and not normal(output):
+        return True  # of other code, which the text of the solution is about
+    actual = without_moments(output)
+    return any(
+        matches(text, output, block.compare) or matches(without_moments(text), actual)
+        for text in _meant(block)
+    )
+
+
+def _meant(block: Block) -> Iterator[str]:
+    """What a published page may mean by its outputs: all of them in turn, or the first.
+
+    Then a second one shows what comes of other input, or what another block prints.
+    """
+    texts = [shown.text for shown in block.shown if shown.kind == "output"]
+    yield from ("".join(map(normal, texts)), "\n".join(map(normal, texts)))
+    yield from (texts[0], as_jupyter_shows(texts[0]))
 
 
 def _hints(execution: Execution) -> Iterator[str]:

@@ -7,7 +7,8 @@
 import difflib
 import json
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -17,8 +18,9 @@ from pygments.lexers import find_lexer_class_by_name
 from pygments.util import ClassNotFound
 
 from lesson_runner import ALIASES, LANGUAGES
-from lesson_runner.page import exact_json
+from lesson_runner.page import exact_json, published
 from lesson_runner.page import markdown as fences
+from lesson_runner.page.comparison import EXACT, Comparison, read_comparison
 from lesson_runner.page.divs import Div, divs_around, page_as_div
 from lesson_runner.page.markdown import Comment, Element, Fence, Image, Text
 from lesson_runner.page.starter_code import starter_code_problem
@@ -66,7 +68,7 @@ EVAL_OFF = re.compile(r"\beval\s*[=:]\s*(F|FALSE|false)\b")
 ERROR_ON = re.compile(r"\berror\s*[=:]\s*(T|TRUE|true)\b")
 """The option of a knitr chunk that raises an error: the site shows it, the page need not."""
 
-DIRECTIVES = ("not run", "response", "practice proxy only")
+DIRECTIVES = ("not run", "response", "practice proxy only", "compare")
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,9 @@ class Shown:
 
     kind: Literal["output", "error", "json"]
     fence: Fence
+    means: str | None = None
+    """What it says where the page says it in its own way: `...` for `[output truncated]`."""
+    in_solution: bool = False
 
     @property
     def line(self) -> int:
@@ -94,7 +99,7 @@ class Shown:
 
     @property
     def text(self) -> str:
-        return self.fence.text
+        return self.fence.text if self.means is None else self.means
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,8 @@ class Block:
     """A fence that is code or data, or code that is indented instead: that is data without a fence.
 
     `line` is the line of the opening fence, from 1; the first line of `source` is the next.
-    `div` names the divs around it from the outside in, `tab` the heading of its tab.
+    `div` names the divs around it from the outside in, `tab` the heading of its tab. `challenge`
+    is the line at which the challenge around it begins, or 0.
     """
 
     path: str
@@ -141,6 +147,10 @@ class Block:
     figures: tuple[Figure, ...] = ()
     request: Request | None = None
     fence: Fence | None = None
+    compare: Comparison = EXACT
+    challenge: int = 0
+    strict: bool = True
+    """Whether the page is taken to the letter; otherwise as a published lesson means it."""
 
     def shows(self, kind: str) -> Shown | None:
         return next((shown for shown in self.shown if shown.kind == kind), None)
@@ -148,6 +158,14 @@ class Block:
     @property
     def must_raise(self) -> bool:
         return self.error_on or self.shows("error") is not None
+
+
+LINK_DEFINITION = re.compile(r"^ {0,3}\[([^\]^][^\]]*)\]:[ \t]+<?([^\s>]+)>?", re.MULTILINE)
+
+
+def link_definitions(text: str) -> dict[str, str]:
+    """`[label]: target` → the target by its label, in lower case."""
+    return {label.lower(): target for label, target in LINK_DEFINITION.findall(text)}
 
 
 @dataclass(frozen=True)
@@ -160,6 +178,13 @@ class Episode:
     elements: tuple[Element, ...]
     blocks: tuple[Block, ...]
     problems: tuple[Problem, ...]
+    more_links: Mapping[str, str] = field(default_factory=dict)
+    """Targets of `[text][label]` that the lesson keeps in its `links.md`."""
+
+    @cached_property
+    def links(self) -> Mapping[str, str]:
+        """Label of a reference link, in lower case → its target."""
+        return {**self.more_links, **link_definitions(self.text)}
 
     @cached_property
     def divs(self) -> Div:
@@ -183,18 +208,23 @@ class Episode:
         return tuple(block for block in self.blocks if block.role == "response")
 
 
-def read_episode(path: str, text: str) -> Episode:
-    """Read one page. Never raises for what the page says: see `Episode.problems`."""
+def read_episode(
+    path: str, text: str, *, strict: bool = True, compare: Comparison = EXACT
+) -> Episode:
+    """Read one page. Never raises for what the page says: see `Episode.problems`.
+
+    If it is not `strict`, the page is read as `lesson_runner.page.published` describes.
+    """
     text = text.removeprefix("\ufeff")
     elements = fences.read_elements(text)
-    reader = _Reader(path, page_as_div(elements))
+    reader = _Reader(path, page_as_div(elements), strict, compare)
     for element in elements:
         reader.read(element)
     reader.finish()
     for line, message in fences.stray_fences(text, elements):
         reader.problem(line, message)
     title = _title(path, text, reader)
-    if not elements and not reader.problems:
+    if strict and not elements and not reader.problems:
         reader.problem(1, "this page has no content: write some, or delete the file")
     problems = tuple(sorted(reader.problems, key=lambda problem: problem.line))
     blocks = tuple(_unless_faulty(block, problems) for block in reader.blocks)
@@ -299,9 +329,11 @@ def _lexer_of(language: str) -> type[Lexer] | None:
 class _Reader:
     """Walks through the elements of one page and keeps where it stands."""
 
-    def __init__(self, path: str, page: Div) -> None:
+    def __init__(self, path: str, page: Div, strict: bool, compare: Comparison) -> None:
         self.path = path
         self.page = page
+        self.strict = strict
+        self.compare = compare
         self.blocks: list[Block] = []
         self.problems: list[Problem] = []
         self.line = 0  # of the element that is read
@@ -392,7 +424,7 @@ class _Reader:
             self.misplaced(lines, ())
             self.read_shown(fence, "output" if info.language == "output" else "error")
         elif info.language in LANGUAGES:
-            self.misplaced(lines, ("not run", "practice proxy only"))
+            self.misplaced(lines, ("not run", "practice proxy only", "compare"))
             self.read_code(fence, info, directives)
         elif info.language == "json" and "response" in directives:
             self.misplaced(lines, ("response", "practice proxy only"))
@@ -421,6 +453,11 @@ class _Reader:
         if info.strange:
             form = f"{{.{info.language} .exercise}}"
             self.problem(fence.line, f"unknown class `{info.strange}`: starter code is `{form}`")
+        says = directives.get("compare")
+        block = replace(block, compare=self.read_compare(says) if says else self.compare)
+        if not self.strict:
+            commands = published.without_prompts(fence.text, info.language)
+            block = replace(block, source=commands)
         if "not run" in directives:
             block = replace(block, role="not run", reason=directives["not run"])
         elif off := _chunk_option(EVAL_OFF, info, fence):
@@ -430,9 +467,18 @@ class _Reader:
             if fault := starter_code_problem(fence.text, info.language):
                 offset, message = fault
                 self.problem(fence.line + offset, f"starter code: {message}")
+        elif not self.strict and published.has_blanks(fence.text):
+            block = replace(block, role="exercise", reason="starter code")
         elif not fence.text.strip():
             self.problem(fence.line, "this block is empty: there is nothing to run")
         self.add(fence, block)
+
+    def read_compare(self, says: str) -> Comparison:
+        try:
+            return read_comparison(says, self.compare)
+        except ValueError as error:
+            self.problem(self.line, str(error))
+            return self.compare
 
     def read_response(self, fence: Fence, directives: dict[str, str], line: int) -> None:
         request = read_request(directives["response"])
@@ -465,6 +511,10 @@ class _Reader:
         if self.unknown_above:  # its block has been refused already
             return
         block = self.last_code_block()
+        if not self.strict and (block is None or block.shows("error")):
+            reason = "shown for the text around it"
+            self.add(fence, Block(self.path, fence.line, kind, fence.text, "data", reason=reason))
+            return
         if block is None:
             self.problem(
                 fence.line,
@@ -472,9 +522,14 @@ class _Reader:
                 "in the same div or tab, or show it as `text`",
             )
             return
-        if fence.text.strip() == "...":
+        means: str | None = None
+        if not self.strict:
+            means = published.with_dots(fence.text)
+            if published.is_error(fence.text, block.language):
+                kind = "error"
+        elif fence.text.strip() == "...":
             self.problem(fence.line, f"`...` alone compares nothing: show part of the {kind}")
-        if block.shows(kind):
+        if block.shows(kind) and self.strict:
             self.problem(
                 fence.line, f"the block at line {block.line} has an `{kind}` fence already"
             )
@@ -482,7 +537,10 @@ class _Reader:
         position = len(self.blocks) - 1
         while self.blocks[position] is not block:
             position -= 1
-        self.blocks[position] = replace(block, shown=(*block.shown, Shown(kind, fence)))
+        around = [div.name for div in divs_around(self.page, fence.line)]
+        means = means if means != fence.text else None
+        shown = Shown(kind, fence, means, "solution" in around)
+        self.blocks[position] = replace(block, shown=(*block.shown, shown))
         self.adjacent = True
 
     def last_code_block(self) -> Block | None:
@@ -525,8 +583,15 @@ class _Reader:
     def add(self, fence: Fence | None, block: Block) -> None:
         divs = divs_around(self.page, block.line)
         tabs = [tab.text for div in divs if (tab := div.tab_at(block.line))]
-        names = tuple(div.name for div in divs)
-        self.blocks.append(replace(block, div=names, tab=tabs[-1] if tabs else None, fence=fence))
+        block = replace(
+            block,
+            div=tuple(div.name for div in divs),
+            tab=tabs[-1] if tabs else None,
+            challenge=next((div.line for div in divs if div.name == "challenge"), 0),
+            fence=fence,
+            strict=self.strict,
+        )
+        self.blocks.append(block)
         self.unknown_above = False
         self.places.append(self.place())
         self.adjacent = block.role != "data"

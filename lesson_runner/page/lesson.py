@@ -1,13 +1,22 @@
 """Where the pages of a Carpentries Workbench lesson lie."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import yaml
 
-from lesson_runner.page.episode import Block, Episode, Problem, read_episode
+from lesson_runner.page.episode import (
+    Block,
+    Episode,
+    Problem,
+    link_definitions,
+    read_episode,
+)
 from lesson_runner.page.images import may_be_drawn
 from lesson_runner.page.places import FOLDERS, SUFFIXES, LessonError, is_page
+from lesson_runner.page.settings import NAME, Settings, read_settings
 
 
 @dataclass(frozen=True)
@@ -17,6 +26,13 @@ class Lesson:
     root: Path
     pages: tuple[Path, ...]
     problems: tuple[Problem, ...] = ()
+    given: Settings | None = None
+    """Settings instead of those in `lesson.yaml`."""
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What `lesson.yaml` says; its faults are among the problems of `find_lesson`."""
+        return self.given or read_settings(self.root)[0]
 
     def relative(self, page: Path) -> str:
         """How reports name a page: relative to the root, with forward slashes."""
@@ -37,9 +53,21 @@ class Lesson:
         except OSError as error:
             problem = Problem(path, 1, f"cannot be read: {error.strerror}")
             return Episode(path, path, "", (), (), (problem,))
-        episode = read_episode(path, text)
+        settings = self.settings
+        compare = settings.of(path).compare
+        episode = read_episode(path, text, strict=settings.strict, compare=compare)
         blocks = tuple(_with_images(block, page.parent) for block in episode.blocks)
-        return replace(episode, blocks=blocks)
+        if settings.leaves_out(path):
+            blocks = tuple(map(_left_out, blocks))
+        return replace(episode, blocks=blocks, more_links=self.links)
+
+    @cached_property
+    def links(self) -> Mapping[str, str]:
+        """What `links.md` adds to each page, as the Workbench does it."""
+        try:
+            return link_definitions((self.root / "links.md").read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            return {}
 
 
 def _with_images(block: Block, folder: Path) -> Block:
@@ -48,14 +76,27 @@ def _with_images(block: Block, folder: Path) -> Block:
     return replace(block, figures=tuple(figures)) if block.figures else block
 
 
+def _left_out(block: Block) -> Block:
+    if block.role not in ("run", "response"):
+        return block
+    return replace(block, role="not run", reason=f"{NAME} leaves this page out")
+
+
 def find_lesson(root: Path, pages: list[Path] | None = None) -> Lesson:
     """The lesson at `root`, or only the given pages of it. Raises `LessonError`."""
     root = root.resolve()
+    faults = [Problem(NAME, line, message) for line, message in read_settings(root)[1]]
     if pages:
-        return Lesson(root, tuple(dict.fromkeys(_given_page(page, root) for page in pages)))
+        given = tuple(dict.fromkeys(_given_page(page, root) for page in pages))
+        return Lesson(root, given, tuple(faults))
     if not root.is_dir():
         raise LessonError(f"no such folder: {root}")
     if not (root / "episodes").is_dir():
+        if (root / "_episodes").is_dir():
+            raise LessonError(
+                f"{root} has the layout of old lessons (Jekyll, `_episodes`): "
+                "this reads lessons of the Carpentries Workbench, with a folder `episodes`"
+            )
         raise LessonError(f"{root} is no lesson: it has no folder `episodes`; give --root DIR")
     listed, problems = _listed(root)
     folders = [*(root / name for name in FOLDERS), root]
@@ -64,7 +105,7 @@ def find_lesson(root: Path, pages: list[Path] | None = None) -> Lesson:
     ordered += [page for page in found if page not in ordered]
     # Every episode of the list comes first, as in the lesson's own menu.
     ordered.sort(key=lambda page: folders.index(page.parent))
-    return Lesson(root, tuple(ordered), tuple(problems))
+    return Lesson(root, tuple(ordered), (*faults, *problems))
 
 
 def _given_page(page: Path, root: Path) -> Path:

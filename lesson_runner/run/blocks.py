@@ -5,6 +5,7 @@ import base64
 import contextlib
 import re
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -18,11 +19,13 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook
 
 from lesson_runner.page.episode import Block, Episode
 from lesson_runner.page.plain_text import plain
+from lesson_runner.page.settings import NOTHING_SAID, Needs
 from lesson_runner.run.fork_server import INSIDE
-from lesson_runner.run.happened import Execution, Failure, Limits, Run
+from lesson_runner.run.happened import Before, Execution, Failure, Limits, Run
 from lesson_runner.run.kernels import Kernel, kernel_environment, kernel_manager, prepare_folder
 from lesson_runner.run.network import Gate, is_this_machine, open_gate
 from lesson_runner.run.notebook import notebook_to_run
@@ -80,19 +83,28 @@ async def execute(
     base: Path,
     context: zmq.asyncio.Context,
     fork_socket: str = "",
+    needs: Needs = NOTHING_SAID,
+    before: Before | None = None,
 ) -> Run:
-    """Run the blocks of one page and language in a fresh kernel, in a new folder in `base`."""
+    """Run the blocks of one page and language in a fresh kernel, in a new folder in `base`.
+
+    What comes `before` runs unseen.
+    """
     started = time.perf_counter()
     folder = Path(tempfile.mkdtemp(dir=base))
     try:
         async with open_gate() as gate:
-            work = prepare_folder(folder, root)
-            env = kernel_environment(folder, episode, kernel.language, environment, gate.port)
-            if not is_this_machine(env["LESSON_ALLOWED_HOST"]):
-                fork_socket = ""  # there, no other machine could be reached
-            manager = kernel_manager(kernel, folder, context, fork_socket)
+            work = prepare_folder(folder, root, needs)
             language = kernel.language
-            run = await _execute_in(folder, work, env, episode, language, manager, limits, gate)
+            env = kernel_environment(folder, episode, language, environment, gate.port, needs.hosts)
+            if not all(map(is_this_machine, env["LESSON_ALLOWED_HOSTS"].split(","))):
+                fork_socket = ""  # there, no other machine could be reached
+            if language == "python" and kernel.argv[0] != sys.executable:
+                fork_socket = ""  # it forks this Python
+            manager = kernel_manager(kernel, folder, context, fork_socket)
+            run = await _execute_in(
+                folder, work, env, episode, language, manager, limits, gate, before
+            )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return Run(run.executions, run.start_problem, time.perf_counter() - started)
@@ -107,6 +119,7 @@ async def _execute_in(
     manager: AsyncKernelManager,
     limits: Limits,
     gate: Gate,
+    before: Before | None,
 ) -> Run:
     # In a thread: the loop serves other pages' kernels, and this one starts meanwhile.
     converting = asyncio.ensure_future(asyncio.to_thread(notebook_to_run, episode, language))
@@ -128,6 +141,8 @@ async def _execute_in(
         try:
             problem = await _start(client, language, work, env, log_stream)
             client.nb = await converting
+            if before and not problem:
+                problem = await _run_before(client, before)
             if problem:
                 report = f"the {language} kernel did not start: {problem}\n{_tail(log)}"
                 return Run((), report.strip())
@@ -156,6 +171,24 @@ async def _prepare(client: _PageClient, language: str) -> None:
         await client.kc.execute_interactive(
             code, silent=True, store_history=False, allow_stdin=False, output_hook=lambda _: None
         )
+
+
+async def _run_before(client: _PageClient, before: Before) -> str:
+    """Run what comes before the page; empty, or what is wrong with the lesson's own set-up."""
+    page = client.nb
+    # A blank makes it another source than a block of the page that may say the same.
+    cells = [new_code_cell(f"{source}\n ") for source in (*before.pages, before.setup) if source]
+    client.nb = new_notebook(cells=cells)
+    for index, cell in enumerate(cells):
+        client.start_next_cell()
+        try:
+            await client.async_execute_cell(cell, index)
+        except DeadKernelError:
+            return "the kernel died in what runs before the page"
+    client.nb = page
+    if before.setup and client.reply.get("status") == "error":
+        return f"`setup` in lesson.yaml: {client.reply['ename']}: {client.reply['evalue']}"
+    return ""
 
 
 async def _stop(client: _PageClient, manager: AsyncKernelManager) -> None:

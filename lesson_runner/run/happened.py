@@ -22,6 +22,18 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Before:
+    """What runs before the blocks of a page, which learners of the page do not see.
+
+    `pages` are the blocks of pages that it continues, whose failures are told there; `setup` is
+    the lesson's own.
+    """
+
+    pages: tuple[str, ...] = ()
+    setup: str = ""
+
+
+@dataclass(frozen=True)
 class Failure:
     """The error of a block. `text` is as `error` fences show it; `line` is the page's, or 0.
 

@@ -11,8 +11,9 @@ import re
 import shlex
 import shutil
 import sys
+import tarfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
 from lesson_runner.page.episode import Episode
+from lesson_runner.page.settings import NOTHING_SAID, Needs
 from lesson_runner.run.fork_server import (
     INSIDE,
     LONGEST_SOCKET_PATH,
@@ -67,8 +69,17 @@ class Kernel:
     missing: str = ""
 
 
-def find_kernel(language: str) -> Kernel:
-    """The kernel of `python`, `r` or `bash` on this machine."""
+def find_kernel(language: str, wanted: str = "", root: Path = Path()) -> Kernel:
+    """The kernel of `python`, `r` or `bash` on this machine.
+
+    `wanted` is what the lesson asks for: a Python such as `.venv/bin/python`, below `root` or on
+    the path, or the name of a kernel of R.
+    """
+    if language == "python" and wanted:
+        program = shutil.which(root / wanted) or shutil.which(wanted)
+        if program is None:
+            return Kernel(language, missing=f"lesson.yaml asks for `{wanted}`, which is not here")
+        return Kernel(language, (str(program), *_own_kernel("python_kernel.py")[1:]))
     if language == "python":
         # Always the Python that runs the check: its environment has the lesson's packages.
         return Kernel(language, _own_kernel("python_kernel.py"))
@@ -79,8 +90,15 @@ def find_kernel(language: str) -> Kernel:
         return _missing(language, "no bash on this machine")
     specs = KernelSpecManager().get_all_specs()
     found = next(
-        (s["spec"] for s in specs.values() if s["spec"]["language"].lower() == language), None
+        (
+            s["spec"]
+            for name, s in specs.items()
+            if s["spec"]["language"].lower() == language and wanted in ("", name)
+        ),
+        None,
     )
+    if found is None and wanted:
+        return Kernel(language, missing=f"lesson.yaml asks for the kernel `{wanted}`: not here")
     if found is None:
         return _missing(language, "no R kernel on this machine")
     if shutil.which(found["argv"][0]) is None:
@@ -110,18 +128,50 @@ def _missing(language: str, what: str) -> Kernel:
     return Kernel(language, missing=f"{what}: {HOW_TO_INSTALL[language]}")
 
 
-def prepare_folder(folder: Path, root: Path) -> Path:
-    """The working folder of a page: copies of the lesson's `data` and `files`, as learners have."""
+def prepare_folder(folder: Path, root: Path, needs: Needs = NOTHING_SAID) -> Path:
+    """The folder that a page's code starts in: copies of what learners have, `data` and `files`
+    unless the lesson says otherwise. Raises `OSError` or an error of the archive."""
     work = folder / "work"
     work.mkdir(parents=True)
-    for name in ("data", "files"):
-        if (root / "episodes" / name).is_dir():
-            shutil.copytree(root / "episodes" / name, work / name)
-    return work
+    for name in needs.folders:
+        _copy(root / name.removesuffix("/*"), work, inside=name.endswith("/*"))
+    for name in needs.unpack:
+        shutil.unpack_archive(root / name, work, **_safely(name))
+    desktop = folder / "home" / "Desktop"  # where learners are told to put what they download
+    desktop.parent.mkdir(exist_ok=True)
+    with contextlib.suppress(OSError):  # Windows allows no links to everybody
+        desktop.symlink_to(work, target_is_directory=True)
+    start = work / needs.start
+    if not start.resolve().is_relative_to(work.resolve()) or not start.is_dir():
+        raise NotADirectoryError(f"lesson.yaml: no folder `{needs.start}` to start in")
+    return start
+
+
+def _copy(source: Path, work: Path, *, inside: bool) -> None:
+    """Copies a file or folder under its name, or what is inside a folder. One may be missing."""
+    if inside and source.is_dir():
+        for item in source.iterdir():
+            _copy(item, work, inside=False)
+    elif source.is_dir():
+        shutil.copytree(source, work / source.name, dirs_exist_ok=True)
+    elif source.is_file():
+        shutil.copy2(source, work)
+
+
+def _safely(archive: str) -> dict[str, Any]:
+    """Python's own guard against archives that write elsewhere. ZIP files have none and need none:
+    `zipfile` drops what leads out."""
+    has_filter = hasattr(tarfile, "data_filter") and not archive.endswith(".zip")
+    return {"filter": "data"} if has_filter and sys.version_info >= (3, 12) else {}
 
 
 def kernel_environment(
-    folder: Path, episode: Episode, language: str, given: Mapping[str, str], gate_port: int
+    folder: Path,
+    episode: Episode,
+    language: str,
+    given: Mapping[str, str],
+    gate_port: int,
+    hosts: Sequence[str] = (),
 ) -> dict[str, str]:
     """The environment of one kernel; writes the files that it names into `folder`."""
     passed = passed_on()
@@ -141,7 +191,7 @@ def kernel_environment(
         "IPYTHONDIR": str(folder / "ipython"),
         "PATH": os.pathsep.join([str(_refusing(folder / "refusing", path)), path]),
         **_own_r_files(folder),
-        **_no_network(folder, given.get("LITELLM_BASE_URL", ""), gate_port),
+        **_no_network(folder, [_host_of(given.get("LITELLM_BASE_URL", "")), *hosts], gate_port),
     }
 
 
@@ -198,14 +248,14 @@ def _own_r_files(folder: Path) -> dict[str, str]:
     }
 
 
-def _no_network(folder: Path, base_url: str, gate_port: int) -> dict[str, str]:
-    """Variables that point every client which reads them at the gate.
+def _host_of(base_url: str) -> str:
+    """This machine, unless the lesson is tried on an institution's proxy."""
+    return urlsplit(base_url).hostname or ""
 
-    The host of `LITELLM_BASE_URL` may be reached: it is this machine, unless the lesson is tried
-    on an institution's proxy.
-    """
-    host = urlsplit(base_url).hostname or ""
-    here = ",".join(filter(None, ["127.0.0.1", "localhost", "::1", host]))
+
+def _no_network(folder: Path, allowed: Sequence[str], gate_port: int) -> dict[str, str]:
+    """Variables that point every client which reads them at the gate, but for some hosts."""
+    here = ",".join(filter(None, ["127.0.0.1", "localhost", "::1", *allowed]))
     gate = f"socks5h://127.0.0.1:{gate_port}"
     (folder / ".curlrc").write_text(f'proxy = "{gate}"\nnoproxy = "{here}"\n', encoding="utf-8")
     web = f"http://127.0.0.1:{gate_port}"
@@ -213,7 +263,7 @@ def _no_network(folder: Path, base_url: str, gate_port: int) -> dict[str, str]:
         f"http_proxy = {web}\nhttps_proxy = {web}\nno_proxy = {here}\n", encoding="utf-8"
     )
     return {
-        "LESSON_ALLOWED_HOST": host,
+        "LESSON_ALLOWED_HOSTS": ",".join(filter(None, allowed)),
         **offline_python(),
         "CURL_HOME": str(folder),
         # A system's own settings may name a user, a credential helper or a proxy.

@@ -389,7 +389,7 @@ TRIES = {
         _ = subprocess.run([sys.executable, "-c", connect], env={}, stderr=subprocess.DEVNULL)
         """,
     "r": """
-        Sys.unsetenv(c("ALL_PROXY", "http_proxy", "https_proxy", "LESSON_ALLOWED_HOST"))
+        Sys.unsetenv(c("ALL_PROXY", "http_proxy", "https_proxy", "LESSON_ALLOWED_HOSTS"))
         try(base::socketConnection("HOST", PORT, timeout = 1), silent = TRUE)
         try(suppressWarnings(readLines("http://HOST:PORT")), silent = TRUE)
         invisible(system("/usr/bin/curl --noproxy '*' --max-time 1 http://HOST:PORT"))

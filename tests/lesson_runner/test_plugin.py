@@ -172,7 +172,7 @@ def test_without_github_there_are_no_annotations(
     lesson.runpytest().stdout.no_fnmatch_line("::error*")
 
 
-def missing(language: str) -> kernels.Kernel:
+def missing(language: str, *_: object) -> kernels.Kernel:
     return kernels.Kernel(language, missing=f"no {language} kernel on this machine: install it")
 
 

@@ -219,11 +219,11 @@ def test_nothing_is_written_from_a_block_that_failed(happened: dict[str, object]
     assert texts(OUTPUT, **happened) == []
 
 
-def test_error_is_written_where_its_last_line_differs() -> None:
+def test_error_is_written_where_its_last_line_differs_and_the_traceback_stays() -> None:
     agrees = Failure("KeyError", "KeyError: 'a'\n")
     differs = Failure("KeyError", "KeyError: 'b'  \n")
     assert texts(ERROR, failure=agrees) == []
-    assert texts(ERROR, failure=differs) == ["KeyError: 'b'\n"]
+    assert texts(ERROR, failure=differs) == ["Traceback ...\nKeyError: 'b'\n"]
 
 
 def test_error_that_did_not_happen_stays_for_its_author() -> None:

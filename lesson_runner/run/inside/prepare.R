@@ -6,7 +6,7 @@ local({
   unattended <- function(...) stop("nobody is there to answer: lesson code runs unattended", call. = FALSE)
   ends_session <- function(...) stop("quit() ends the session of the person who runs it", call. = FALSE)
   only_here <- function(host = "localhost", ...) {
-    here <- c("localhost", "::1", Sys.getenv("LESSON_ALLOWED_HOST"))
+    here <- c("localhost", "::1", strsplit(Sys.getenv("LESSON_ALLOWED_HOSTS"), ",")[[1]])
     if (!(host %in% here) && !startsWith(host, "127.")) {
       stop("lesson code reaches only this machine, not ", host, call. = FALSE)
     }

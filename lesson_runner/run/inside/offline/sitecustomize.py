@@ -4,6 +4,7 @@ An audit hook sees every connection and look-up of the `socket` module and canno
 keeps lesson code honest; it is no sandbox against code that means harm.
 """
 
+import contextlib
 import errno
 import importlib.abc
 import importlib.machinery
@@ -22,6 +23,30 @@ HOST_IN_ARGUMENT = {
 }
 
 
+WAY_OUT = "mark the block `<!-- not run: reason -->`"
+if "LITELLM_BASE_URL" in os.environ:
+    WAY_OUT = f"take the address from LITELLM_BASE_URL, or {WAY_OUT}"
+else:
+    WAY_OUT += ", or let `hosts:` in lesson.yaml name it"
+
+addresses: set[str] = set()
+"""Of hosts that may be reached: connections are made to these, and not to names."""
+
+
+def allowed_hosts() -> list[str]:
+    return [name for name in os.environ.get("LESSON_ALLOWED_HOSTS", "").split(",") if name]
+
+
+def remember_addresses(host: str) -> None:
+    if host not in looked_up:
+        looked_up.add(host)  # first: this look-up comes here as well
+        with contextlib.suppress(OSError):
+            addresses.update(str(found[4][0]) for found in socket.getaddrinfo(host, None))
+
+
+looked_up: set[str] = set()
+
+
 def refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
     position = HOST_IN_ARGUMENT.get(event)
     if position is None:
@@ -34,12 +59,14 @@ def refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
         return  # the path of a socket on this machine's file system
     if not isinstance(host, str) or host in HERE or host.startswith("127."):
         return
-    if host == os.environ.get("LESSON_ALLOWED_HOST"):
+    if host in allowed_hosts():
+        remember_addresses(host)
+        return
+    if host in addresses:
         return
     raise OSError(
         errno.ENETUNREACH,
-        f"lesson code reaches only this machine, not {host}: "
-        "take the address from LITELLM_BASE_URL, or mark the block `<!-- not run: reason -->`",
+        f"lesson code reaches only this machine, not {host}: {WAY_OUT}",
     )
 
 

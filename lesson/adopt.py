@@ -1,0 +1,137 @@
+"""Propose what a lesson needs to be checked: lesson.yaml and a workflow, as a patch.
+
+It runs the lesson's code once, on this computer, and writes nothing unless it is told to.
+"""
+
+import argparse
+import difflib
+import tarfile
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from lesson import check
+from lesson.options import add_page_arguments, lesson_of
+from lesson.practice import environment_of
+from lesson.show import Outcome, console_of_the_call, counted, tell_causes
+from lesson_runner.judge.baseline import Baseline
+from lesson_runner.judge.proposal import (
+    Proposal,
+    archive_for,
+    files_named,
+    folders_for,
+    named_elsewhere,
+    refined,
+    start_for,
+)
+from lesson_runner.page.lesson import Lesson
+from lesson_runner.page.places import LessonError
+from lesson_runner.page.settings import NAME, settings_of
+from lesson_runner.run.happened import Limits
+from lesson_runner.verify import Verification
+
+EXAMPLE = "lesson adopt --write"
+
+SHIPPED = ("episodes/data", "episodes/files")
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+HOME = "https://github.com/carpentries-incubator/llm-apis-litellm"
+
+WORKFLOW_FILE = ".github/workflows/code.yaml"
+WORKFLOW = """\
+name: code of the lesson
+on: [push, pull_request]
+permissions:
+  contents: read
+jobs:
+  code:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with:
+          python-version: "3.13"
+      - run: {install}
+      - run: lesson check --report "$GITHUB_STEP_SUMMARY"
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_page_arguments(parser, Limits.seconds)
+    parser.add_argument("--write", action="store_true", help="write the files, not only show them")
+    parser.set_defaults(update=False, exitfirst=False, parse_only=False)
+
+
+def run(options: argparse.Namespace) -> int:
+    lesson = lesson_of(options)
+    if (lesson.root / NAME).exists():
+        raise LessonError(f"{NAME} is there already: change it by hand, or move it away")
+    console = console_of_the_call()
+    outcome = Outcome()
+    episodes = check.read(lesson, lesson.pages, options, outcome, console, Baseline())
+    named = [*files_named(episodes.values())]
+    proposal = Proposal(folders=folders_for(named, shipped(lesson.root)))
+    left = named_elsewhere(named, shipped(lesson.root))
+    for path, inside in archives(lesson.root):
+        if archive_for(left, inside):
+            proposal.unpack.append(path)
+            proposal.start = proposal.start or start_for(left, inside)
+    lesson = Lesson(lesson.root, lesson.pages, given=settings_of(proposal.text(), lesson.root))
+    with (
+        environment_of(episodes.values()) as environment,
+        Verification(
+            lesson.root,
+            environment,
+            Limits(seconds=options.block_timeout),
+            baseline=Baseline(),
+            lesson=lesson,
+        ) as verification,
+    ):
+        check.check(options, lesson, episodes, verification, outcome, console)
+    refined(proposal, list(episodes.values()), outcome.results)
+    files = {NAME: proposal.text(), WORKFLOW_FILE: workflow(proposal)}
+    files = {name: text for name, text in files.items() if not (lesson.root / name).exists()}
+    tell_causes(console, outcome.failed)
+    for name, text in files.items():
+        console.print(patch(name, text), markup=False)
+        if options.write:
+            (lesson.root / name).parent.mkdir(parents=True, exist_ok=True)
+            (lesson.root / name).write_text(text, encoding="utf-8")
+    lines = [line for line in proposal.text().splitlines() if not line.startswith("#")]
+    console.print(f"{counted(len(lines), 'line')} of {NAME} to read and decide.", markup=False)
+    console.print("Next: lesson baseline." if options.write else "Next: lesson adopt --write.")
+    return 0
+
+
+def shipped(root: Path) -> list[str]:
+    """The files that come with the lesson, by their paths in it."""
+    files = (file for folder in SHIPPED for file in (root / folder).rglob("*") if file.is_file())
+    return sorted(file.relative_to(root).as_posix() for file in files)
+
+
+def archives(root: Path) -> Iterable[tuple[str, list[str]]]:
+    """Each archive that comes with the lesson, and the files in it."""
+    for path in shipped(root):
+        if path.endswith(ARCHIVES):
+            try:
+                yield path, members(root / path)
+            except (OSError, zipfile.BadZipFile, tarfile.TarError):
+                continue  # nothing to propose from what cannot be opened
+
+
+def members(archive: Path) -> list[str]:
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive) as file:
+            return file.namelist()
+    with tarfile.open(archive) as file:
+        return file.getnames()
+
+
+def workflow(proposal: Proposal) -> str:
+    packages = " ".join(["pip install", f'"llm-apis-litellm @ git+{HOME}"', *proposal.packages])
+    return WORKFLOW.format(install=f"'{packages}'" if ":" in packages else packages)
+
+
+def patch(name: str, text: str) -> str:
+    """The new file as a patch for `git apply`."""
+    lines = difflib.unified_diff([], text.splitlines(), "/dev/null", f"b/{name}", lineterm="")
+    return "\n".join(lines)

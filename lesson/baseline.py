@@ -1,0 +1,63 @@
+"""Record today's failures: from now on, checks are red for new ones only.
+
+They go into lesson-baseline.json, which belongs into the lesson's repository. A block is known
+again wherever it moves to in its page; if its text changes, or it fails in another way, it is new.
+"""
+
+import argparse
+
+from lesson import check
+from lesson.options import add_page_arguments, lesson_of
+from lesson.practice import environment_of
+from lesson.show import Outcome, console_of_the_call, counted, tell_causes
+from lesson_runner.judge.baseline import Baseline, Known, known_as, read_baseline, write_baseline
+from lesson_runner.page.lesson import Lesson
+from lesson_runner.run.happened import Limits
+from lesson_runner.verify import RESPONSES, Verification
+
+EXAMPLE = "lesson baseline"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_page_arguments(parser, Limits.seconds)
+    parser.set_defaults(update=False, exitfirst=False, parse_only=False)
+
+
+def run(options: argparse.Namespace) -> int:
+    lesson = lesson_of(options)
+    before = read_baseline(lesson.root).known
+    console = console_of_the_call()
+    outcome = Outcome()
+    episodes = check.read(lesson, lesson.pages, options, outcome, console, Baseline())
+    limits = Limits(seconds=options.block_timeout)
+    with (
+        environment_of(episodes.values()) as environment,
+        Verification(lesson.root, environment, limits, baseline=Baseline()) as verification,
+    ):
+        check.check(options, lesson, episodes, verification, outcome, console)
+    now = [known_as(result) for result in outcome.failed]
+    kept = [one for one in before if not was_checked(one, lesson, outcome)]
+    write_baseline(lesson.root, [*now, *kept])
+    tell_causes(console, outcome.failed)
+    gone = len(set(before) - {*now, *kept})
+    added = len({*now} - set(before))
+    console.print(
+        f"lesson-baseline.json has {counted(len(now) + len(kept), 'known failure')}: "
+        f"{added} new, {gone} gone. Commit it with the lesson.",
+        markup=False,
+    )
+    return 0
+
+
+def was_checked(known: Known, lesson: Lesson, outcome: Outcome) -> bool:
+    """Whether this run would have seen the failure. One of a page that is gone is gone as well."""
+    if not (lesson.root / known.page).is_file():
+        return True
+    if not known.language:
+        return known.page in map(lesson.relative, lesson.pages)
+    return any(
+        (one.episode.path, "json" if one.language == RESPONSES else one.language)
+        == (known.page, known.language)
+        and not one.missing
+        for one in outcome.checked
+    )

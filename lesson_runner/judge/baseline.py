@@ -1,0 +1,96 @@
+"""Failures that a lesson knows of: checks are red for new ones only.
+
+`lesson baseline` writes them into `lesson-baseline.json`: the page, the language, the cause, and
+the text of the block, which is known again wherever it moves to in its page.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lesson_runner.judge.causes import cause_of
+from lesson_runner.judge.verdict import Result
+from lesson_runner.page.places import LessonError
+
+NAME = "lesson-baseline.json"
+MOST_SHOWN = 60
+
+
+@dataclass(frozen=True, order=True)
+class Known:
+    """One failure. `block` is the fingerprint of its text, of which `begins` is the first line."""
+
+    page: str
+    language: str
+    cause: str
+    block: str
+    begins: str = field(compare=False, default="")
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The known failures of a lesson; several may be the same."""
+
+    known: tuple[Known, ...] = ()
+
+    def mark(self, results: Iterable[Result], page: str, language: str) -> "Marked":
+        """The results of a page and language, of which each known failure is marked."""
+        left = Counter(one for one in self.known if (one.page, one.language) == (page, language))
+        marked = []
+        for result in results:
+            known = result.outcome == "failed" and left[key := known_as(result)] > 0
+            if known:
+                left[key] -= 1
+            marked.append(replace(result, known=known))
+        return Marked(tuple(marked), tuple(left.elements()))
+
+
+@dataclass(frozen=True)
+class Marked:
+    """Results, and the known failures that none of them is."""
+
+    results: tuple[Result, ...]
+    gone: tuple[Known, ...]
+
+
+def known_as(result: Result) -> Known:
+    block = result.block
+    text = block.source or result.reason  # of a directive, only what is wrong with it is known
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    fingerprint = hashlib.sha256(text.strip().encode()).hexdigest()[:16]
+    language = "" if block.role == "data" else block.language
+    cause = cause_of(replace(result, follows=""))  # it stays when an earlier failure is gone
+    return Known(block.path, language, cause.name, fingerprint, first[:MOST_SHOWN])
+
+
+def read_baseline(root: Path) -> Baseline:
+    """The lesson's baseline, empty where it has none. Raises `LessonError`."""
+    file = root / NAME
+    if not file.is_file():
+        return Baseline()
+    try:
+        records = json.loads(file.read_text(encoding="utf-8"))["failures"]
+        return Baseline(tuple(Known(**record) for record in records))
+    except (ValueError, KeyError, TypeError) as error:
+        line = getattr(error, "lineno", 1)
+        raise LessonError(
+            f"{NAME}:{line}: not as `lesson baseline` writes it ({error}): "
+            "write it again with that command"
+        ) from None
+
+
+def write_baseline(root: Path, known: Iterable[Known]) -> Path:
+    """One line for each failure, in a fixed order: a change of one is a change of one line."""
+    records = [json.dumps(_record(one), ensure_ascii=False) for one in sorted(known)]
+    file = root / NAME
+    text = ",\n".join(f"  {record}" for record in records)
+    file.write_text(f'{{"failures": [\n{text}\n]}}\n', encoding="utf-8")
+    return file
+
+
+def _record(known: Known) -> dict[str, Any]:
+    return {name: getattr(known, name) for name in Known.__dataclass_fields__}

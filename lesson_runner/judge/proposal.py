@@ -1,0 +1,203 @@
+"""A lesson without a `lesson.yaml`, what happened to its code → a proposal of that file. Pure.
+
+Nothing here is certain: each line says what it was taken from, and a maintainer decides.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from lesson_runner.judge.causes import cause_of, hosts_of
+from lesson_runner.judge.verdict import Result
+from lesson_runner.page.episode import Episode
+
+QUOTED = re.compile(r"""['"]([\w .*/-]+\.\w{1,8})['"]""")
+WORD = re.compile(r"(?<![\w/.-])([\w-]+(?:/[\w.-]+)*\.\w{1,8})(?![\w/-])")
+MODULE = re.compile(r"No module named '(\w+)|there is no package called [‘'](\w+)")
+NAME = re.compile(r"name '(\w+)' is not defined|object '([\w.]+)' not found")
+
+INSTALLS = re.compile(
+    r"^\s*(?:!|%)?(?:python3? -m )?(?:pip3?|conda|mamba|apt(?:-get)?|brew|jupyter|sudo|uv)\s", re.M
+)
+AT_LEAST = 2
+"""So many blocks that differ in nothing but blanks or digits are a habit of the lesson."""
+
+
+@dataclass
+class Proposal:
+    """The keys of `lesson.yaml` with their values, each with what it was taken from."""
+
+    folders: list[str] = field(default_factory=list)
+    unpack: list[str] = field(default_factory=list)
+    start: str = ""
+    hosts: dict[str, int] = field(default_factory=dict)
+    compare: list[str] = field(default_factory=list)
+    leave_out: dict[str, str] = field(default_factory=dict)
+    packages: dict[str, int] = field(default_factory=dict)
+    continues: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Page → the page before, and a name that it defines."""
+
+    def text(self) -> str:
+        lines = [
+            "# What the code of this lesson needs. `lesson adopt` proposed it: read it once, and",
+            "# change what is wrong. CONTRIBUTING.md of the runner describes every key.",
+        ]
+        lines += _list("folders", dict.fromkeys(self.folders, ""))
+        lines += _list("unpack", dict.fromkeys(self.unpack, ""))
+        if self.start:
+            lines.append(f"start: {self.start}  # where most of the files are that the code names")
+        lines += _list("hosts", {h: f"{n} blocks ask it: may they?" for h, n in self.hosts.items()})
+        if self.compare:
+            lines.append(f"compare: {', '.join(self.compare)}")
+        lines += _list("leave-out", self.leave_out)
+        packages = {name: f"{n} blocks import it" for name, n in self.packages.items()}
+        lines += _list("packages", packages)
+        if self.continues:
+            lines.append("pages:")
+        for page, (before, name) in self.continues.items():
+            lines += [f"  {page}:", f"    continues: {before}  # which defines `{name}`"]
+        return "\n".join([*lines, ""])
+
+
+def _list(key: str, items: dict[str, str]) -> list[str]:
+    if not items:
+        return []
+    entries = (f'  - "{name}"' if "*" in name else f"  - {name}" for name in items)
+    notes = (f"  # {why}" if why else "" for why in items.values())
+    return [f"{key}:", *(entry + note for entry, note in zip(entries, notes, strict=True))]
+
+
+def files_named(episodes: Iterable[Episode]) -> Counter[str]:
+    """The names of files in the code that runs, each with the number of blocks."""
+    found: Counter[str] = Counter()
+    for episode in episodes:
+        for block in episode.blocks:
+            if block.role == "run":
+                pattern = WORD if block.language == "bash" else QUOTED
+                found.update({name.removeprefix("./") for name in pattern.findall(block.source)})
+    return found
+
+
+def folders_for(named: Iterable[str], shipped: Sequence[str]) -> list[str]:
+    """The folders that learners have, by the names in the code.
+
+    `shipped` are the files below `episodes/data` and `episodes/files`. `data/a.csv` in the code
+    says that learners have the folder; `a.csv`, that they work inside it.
+    """
+    inside: Counter[str] = Counter()
+    beside: Counter[str] = Counter()
+    for name in named:
+        for file in shipped:
+            folder = "/".join(file.split("/")[:2])
+            if _is_named(name, file.removeprefix("episodes/")):
+                beside[folder] += 1
+            elif _is_named(name, file.removeprefix(f"{folder}/")):
+                inside[folder] += 1
+    folders = sorted({*inside, *beside})
+    made = [f"{folder}/*" for folder in folders if inside[folder]]
+    return made + [folder for folder in folders if beside[folder] or not inside[folder]]
+
+
+def _is_named(name: str, file: str) -> bool:
+    pattern = re.escape(name).replace(r"\*", "[^/]*")
+    return re.fullmatch(pattern, file) is not None
+
+
+def named_elsewhere(named: Iterable[str], shipped: Sequence[str]) -> list[str]:
+    """The names that belong to no file beside the pages: those may be in an archive."""
+    places = [file.split("/", 2) for file in shipped]
+    files = {"/".join(parts[1:]) for parts in places} | {parts[-1] for parts in places}
+    return [name for name in named if not any(_is_named(name, file) for file in files)]
+
+
+def archive_for(named: Iterable[str], members: Sequence[str]) -> bool:
+    """Whether an archive with these members has a file that the code names, wherever in it."""
+    return any(
+        _is_named(name, member) or _is_named(f"*{name}", member.rpartition("/")[2])
+        for name in named
+        for member in members
+    )
+
+
+def start_for(named: Iterable[str], members: Sequence[str]) -> str:
+    """The folder of an archive in which most of the named files are, if the code names none."""
+    names = list(named)
+    if any(_is_named(name, member) for name in names for member in members if "/" in name):
+        return ""
+    hits = Counter(
+        member.removesuffix(name).rstrip("/")
+        for name in names
+        for member in members
+        if member.endswith(f"/{name}")
+    )
+    return hits.most_common(1)[0][0] if hits else ""
+
+
+def refined(proposal: Proposal, episodes: Sequence[Episode], results: Iterable[Result]) -> Proposal:
+    """The proposal with what the failures of a first run tell."""
+    failed = [result for result in results if result.outcome == "failed"]
+    for page, why in pages_to_leave_out(episodes, failed).items():
+        proposal.leave_out[page] = why
+    failed = [result for result in failed if result.block.path not in proposal.leave_out]
+    causes = Counter(cause_of(result).name for result in failed)
+    if causes["blanks"] >= AT_LEAST:
+        proposal.compare.append("any blanks")
+    if causes["digits"] >= AT_LEAST:
+        proposal.compare.append("6 digits")
+    hosts: Counter[str] = Counter()
+    packages: Counter[str] = Counter()
+    for result in failed:
+        hosts.update(hosts_of(result))
+        if cause_of(result).name == "package" and (found := MODULE.search(result.message)):
+            packages[found[1] or found[2]] += 1
+    proposal.hosts, proposal.packages = dict(hosts), dict(packages)
+    proposal.continues = pages_that_continue(episodes, failed)
+    return proposal
+
+
+def pages_to_leave_out(episodes: Iterable[Episode], failed: Iterable[Result]) -> dict[str, str]:
+    """Pages of installation: what they tell learners to type is not for this computer."""
+    failing = {result.block.path for result in failed}
+    made = {}
+    for episode in episodes:
+        blocks = [block for block in episode.blocks if block.role == "run"]
+        installs = sum(bool(INSTALLS.search(block.source)) for block in blocks)
+        if episode.path in failing and blocks and 2 * installs >= len(blocks):
+            made[episode.path] = f"{installs} of its {len(blocks)} blocks install or start programs"
+        elif episode.path in failing and episode.path == "learners/setup.md":
+            made[episode.path] = "it sets up a learner's computer"
+    return made
+
+
+def pages_that_continue(
+    episodes: Sequence[Episode], failed: Iterable[Result]
+) -> dict[str, tuple[str, str]]:
+    """Episodes that use a name which an earlier one defines, and which nothing in them does."""
+    order = [episode for episode in episodes if episode.path.startswith("episodes/")]
+    wanted: dict[str, tuple[str, str]] = {}
+    for result in failed:
+        path = result.block.path
+        found = NAME.search(result.message)
+        if cause_of(result).name != "name" or path in wanted or not found:
+            continue
+        name = found[1] or found[2]
+        here = next(episode for episode in episodes if episode.path == path)
+        if _defines(here, name, result.block.language):
+            continue  # later on: that is the page's own fault
+        before = [episode for episode in order if episode.path < path]
+        for earlier in reversed(before):
+            if _defines(earlier, name, result.block.language):
+                wanted[path] = (earlier.path, name)
+                break
+    return wanted
+
+
+def _defines(episode: Episode, name: str, language: str) -> bool:
+    word = re.escape(name)
+    pattern = re.compile(
+        rf"^\s*(?:{word}\s*(?:=(?!=)|<-)|def {word}\b|class {word}\b"
+        rf"|import {word}\b|import \S+ as {word}\b|from \S+ import .*\b{word}\b)",
+        re.M,
+    )
+    return any(pattern.search(block.source) for block in episode.to_run(language))

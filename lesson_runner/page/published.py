@@ -1,0 +1,109 @@
+"""What published lessons write, understood as their readers understand it. Pure.
+
+Prompts before commands, outputs that are cut by hand, tracebacks shown as output, blanks to fill
+in. A lesson that says `strict: true` in its `lesson.yaml` wants none of this.
+"""
+
+import re
+
+PROMPTS = {
+    "python": (re.compile(r">>> ?|In \[\d+\]: ?"), re.compile(r"\.\.\. ?| +\.\.\.: ?")),
+    "r": (re.compile(r"> "), re.compile(r"\+ ")),
+    "bash": (re.compile(r"(?:\([\w. -]+\) ?)?(?:[\w.-]+@[\w.-]+[\w:~/. -]*)?\$(?: |$)"), None),
+}
+"""What begins a command of a transcript, and what begins its further lines."""
+
+MORE_OF_BASH = re.compile(r"> ?")
+WINDOWS = re.compile(r"(?:PS )?(?:[A-Z]:[^>]*)?> ")
+
+BLANK = re.compile(r"(?<![A-Za-z0-9_])_{3,}(?![A-Za-z0-9_])")
+
+CUT = re.compile(
+    r"^[ \t]*(?:⋮(?:[ \t]+⋮)*|…|\[(?:\.\.\.|…|output truncated|truncated|snip)\]"
+    r"|[<\[(][^<>\[\]()\n]*(?:removed|omitted|truncated|snipped)[^<>\[\]()\n]*[>\])])[ \t]*$",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""A line that stands for the lines that its author left out."""
+CUT_IN_A_LINE = re.compile(r"\[(?:\.\.\.|…)\]")
+
+TRACEBACK = {
+    "python": re.compile(
+        r"^(?:Traceback \(most recent call last\)|-{10,}$|[ \t]*File \"[^\n]*, line \d+"
+        r"|-+> \d+ |\w*(?:Error|Exception|Interrupt): )",
+        re.MULTILINE,
+    ),
+    "r": re.compile(r"^Error(?: in [^\n]+)? ?: ", re.MULTILINE),
+}
+ERROR_AT_THE_END = {
+    "python": re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt|StopIteration|Exit)\b"),
+    "r": re.compile(r""),
+}
+
+CLASS_OF_A_PLAIN_PYTHON = re.compile(r"^<class '(?:builtins\.)?([\w.]+)'>$", re.MULTILINE)
+
+
+def without_prompts(source: str, language: str) -> str:
+    """The commands of a transcript; the lines of its outputs are empty, so that all keep theirs.
+
+    A source whose first line has no prompt comes back as it is.
+    """
+    begins, goes_on = PROMPTS[language]
+    lines = source.split("\n")
+    first = next((line for line in lines if line.strip()), "")
+    if language == "bash" and WINDOWS.match(first) and all(map(WINDOWS.match, filter(None, lines))):
+        begins = WINDOWS  # no output is told apart from a command here
+    if not begins.match(first.lstrip()) or _is_an_operator(first, language):
+        return source
+    marks = [begins, *filter(None, [goes_on]), *([MORE_OF_BASH] if language == "bash" else [])]
+    commands: list[str] = []
+    for line in lines:
+        bare = line.lstrip()
+        found = next((match for mark in marks if (match := mark.match(bare))), None)
+        goes_on_unmarked = language == "bash" and commands and commands[-1].endswith("\\")
+        if found:
+            commands.append(bare[found.end() :])
+        else:
+            commands.append(line if goes_on_unmarked else "")
+    return "\n".join(commands)
+
+
+def _is_an_operator(line: str, language: str) -> bool:
+    """Whether `$ ` or `> ` is part of the command: `$ {x}`, a redirection."""
+    return language == "r" and not re.match(r"\s*> \S", line)
+
+
+def has_blanks(source: str) -> bool:
+    """Whether a learner is to fill something in: `____`."""
+    return bool(BLANK.search(source))
+
+
+def with_dots(text: str) -> str:
+    """An output in which `...` stands wherever the author left something out in other words."""
+    return CUT_IN_A_LINE.sub("...", CUT.sub("...", text))
+
+
+def is_error(text: str, language: str) -> bool:
+    """Whether this output is the report of an error that stopped its block."""
+    lines = text.rstrip().splitlines()
+    if language not in TRACEBACK or not lines:
+        return False
+    ends = any(ERROR_AT_THE_END[language].match(line) for line in lines[-3:])
+    return ends and bool(TRACEBACK[language].search(text))
+
+
+CHANGES_EACH_TIME = re.compile(
+    r"\b0x[0-9a-f]{6,}\b"
+    r"|\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?"
+    r"|\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d \d{4}\b"
+)
+"""Addresses in memory, and moments."""
+
+
+def without_moments(text: str) -> str:
+    """The text without what is another one in each run."""
+    return CHANGES_EACH_TIME.sub("...", text)
+
+
+def as_jupyter_shows(text: str) -> str:
+    """`<class 'str'>`, a value in a plain Python, is `str` in a notebook."""
+    return CLASS_OF_A_PLAIN_PYTHON.sub(r"\1", text)

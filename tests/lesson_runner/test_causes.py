@@ -1,0 +1,89 @@
+"""Each failure has a cause, with the way out."""
+
+import pytest
+from made_lesson import MadeLesson
+
+from lesson_runner.judge.causes import CAUSES, by_cause, cause_of
+from lesson_runner.judge.report import problem_as_result
+from lesson_runner.page.episode import read_episode
+
+
+def block(code: str, shown: str = "", kind: str = "output", language: str = "python") -> str:
+    fence = f"```{kind}\n{shown}\n```\n" if shown else ""
+    return f"```{language}\n{code}\n```\n{fence}"
+
+
+FAILURES = {
+    "no code": block("x = 6 * 7 print(x)"),
+    "error": block("1 / 0"),
+    "no error": block("1", "ValueError: no", "error"),
+    "another error": block("1 / 0", "ValueError: no", "error"),
+    "output": block("print('a')", "b"),
+    "newer libraries": block(
+        "print('<class pandas.DataFrame>')", "<class pandas.core.frame.DataFrame>"
+    ),
+    "plot": block("x = 1") + "\n![](fig/new.png){alt='A plot'}\n",
+    "name": block("print(missing)"),
+    "file": block("open('nowhere.csv')"),
+    "package": block("import nopackagehasthisname"),
+    "input": block("input()"),
+    "stopped": block("while True: pass"),
+    "blanks": block("print('a  b')", "a b"),
+    "digits": block("print(0.123456789012)", "0.12345678901"),
+    "order": block("print('a b')", "b a"),
+    "network": block("import urllib.request as r\nr.urlopen('http://example.org')"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_the_cause_of_a_failure(made_lesson: MadeLesson, name: str) -> None:
+    text = FAILURES[name]
+    results = made_lesson.check(text, seconds=1 if name == "stopped" else 20).results
+    assert [cause_of(result).name for result in results if result.outcome == "failed"] == [name]
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("nosuchprogram", "program"),
+        ("cat nowhere.txt", "file"),
+        ("false", "error"),
+        ("ls | grep x", "error"),
+    ],
+)
+def test_the_cause_of_a_failure_of_the_shell(made_lesson: MadeLesson, code: str, name: str) -> None:
+    (failed,) = made_lesson.check(block(code, language="bash"), "bash").failed
+    assert cause_of(failed).name == name
+
+
+def test_a_module_that_a_package_does_not_have_is_the_pages_fault(made_lesson: MadeLesson) -> None:
+    (failed,) = made_lesson.check(block("import json.puplot")).failed
+    assert cause_of(failed).name == "error"
+
+
+def test_what_follows_from_an_earlier_failure(made_lesson: MadeLesson) -> None:
+    text = block("x = 1 / 0") + block("print(x)") + block("print('a')", "b")
+    failed = made_lesson.check(text).failed
+    assert [cause_of(one).name for one in failed] == ["error", "consequence", "output"]
+
+
+def test_a_fence_without_a_meaning() -> None:
+    (problem,) = read_episode("a.md", "```pyton\n1\n```\n").problems
+    assert cause_of(problem_as_result(problem)).name == "no meaning"
+
+
+def test_groups_have_the_most_useful_cause_first(made_lesson: MadeLesson) -> None:
+    text = block("print('a  b')", "a b") + block("1 / 0") + block("print('a')", "b") * 2
+    groups = by_cause(made_lesson.check(text).failed)
+    assert list(map(str, groups)) == [
+        "1 block that raise an error which the page does not show",
+        "2 blocks that print something else than the page shows",
+        "1 block whose output differs in its blanks only",
+    ]
+
+
+def test_every_cause_says_the_way_out() -> None:
+    assert len({cause.name for cause in CAUSES}) == len(CAUSES)
+    assert all(cause.title and cause.remedy for cause in CAUSES)
+    tested = {*FAILURES, "program", "consequence", "no meaning"}
+    assert tested == {cause.name for cause in CAUSES}

@@ -1,0 +1,287 @@
+"""What published lessons write without thinking of a runner is understood, and stays strict
+where a lesson asks for that."""
+
+import textwrap
+
+import pytest
+from made_lesson import MadeLesson
+
+from lesson_runner.page import published
+from lesson_runner.page.comparison import Comparison, read_comparison
+from lesson_runner.page.episode import Episode, read_episode
+from lesson_runner.verify import not_executed
+
+
+def read(text: str, *, strict: bool = False) -> Episode:
+    return read_episode("episodes/page.md", textwrap.dedent(text), strict=strict)
+
+
+# Prompts
+
+
+@pytest.mark.parametrize(
+    ("language", "shown", "run"),
+    [
+        ("bash", "$ ls\n$ cd data\n", "ls\ncd data\n"),
+        ("bash", "(venv) $ pip list\n", "pip list\n"),
+        ("bash", "nelle@mac:~/data$ pwd\n/Users/nelle/data\n", "pwd\n\n"),
+        (
+            "bash",
+            "$ for f in a b\n> do\n>     echo $f\n> done\n",
+            "for f in a b\ndo\n    echo $f\ndone\n",
+        ),
+        ("bash", "$ ls \\\n    data\na.csv\n", "ls \\\n    data\n\n"),
+        ("bash", "> dir\n> cd data\n", "dir\ncd data\n"),
+        ("bash", "> out.txt echo a\necho b\n", "> out.txt echo a\necho b\n"),
+        ("bash", "echo $HOME\n", "echo $HOME\n"),
+        (
+            "python",
+            ">>> def f():\n...     return 1\n...\n>>> f()\n1\n",
+            "def f():\n    return 1\n\nf()\n\n",
+        ),
+        ("python", "In [1]: x = 1\n", "x = 1\n"),
+        ("python", "x = 1\n", "x = 1\n"),
+        ("r", "> x <- c(1,\n+   2)\n> x\n[1] 1 2\n", "x <- c(1,\n  2)\nx\n\n"),
+    ],
+)
+def test_prompts_are_no_code_and_lines_keep_their_numbers(
+    language: str, shown: str, run: str
+) -> None:
+    assert published.without_prompts(shown, language) == run
+    assert run.count("\n") == shown.count("\n")
+
+
+def test_a_strict_page_has_no_prompts() -> None:
+    text = "```bash\n$ ls\n```\n"
+    assert read(text).blocks[0].source == "ls\n"
+    assert read(text, strict=True).blocks[0].source == "$ ls\n"
+
+
+# Blanks and fragments
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("for ____ in items:\n", True),
+        ("x = ___ + 1\n", True),
+        ("print(data.____)\n", True),
+        ("self.__init__()\n", False),
+        ("a_b = __name__\n", False),
+        ("long_____name = 1\n", False),
+    ],
+)
+def test_what_is_a_blank(source: str, expected: bool) -> None:
+    assert published.has_blanks(source) is expected
+
+
+def test_blanks_make_starter_code_also_where_the_fence_does_not_say_so() -> None:
+    page = "```python\nx = ____\n```\n"
+    assert [(b.role, b.reason) for b in read(page).blocks] == [("exercise", "starter code")]
+    assert [b.role for b in read(page, strict=True).blocks] == ["run"]
+
+
+FRAGMENT = """
+    ::: challenge
+    ```python
+    for letter in word
+        print(letter)
+    ```
+    :::: solution
+    ```python
+    for letter in "ab":
+        print(letter)
+    ```
+    ```output
+    {shown}
+    ```
+    ::::
+    :::
+    ```python
+    print(1)
+    ```
+    """
+
+
+def test_a_fragment_counts_as_shown_where_its_solution_runs(published_lesson: MadeLesson) -> None:
+    checked = check(published_lesson, FRAGMENT.format(shown="a\n    b"))
+    assert [r.outcome for r in checked] == ["not run", "passed", "passed"]
+    assert checked[0].reason == "does not run by itself: the solution of its challenge does"
+    assert not any(result.follows for result in checked)
+
+
+def test_a_fragment_whose_solution_fails_is_a_failure(published_lesson: MadeLesson) -> None:
+    checked = check(published_lesson, FRAGMENT.format(shown="a"))
+    assert [r.outcome for r in checked] == ["failed", "failed", "passed"]
+
+
+def test_a_strict_page_says_itself_that_code_is_starter_code(made_lesson: MadeLesson) -> None:
+    (made_lesson.root / "lesson.yaml").write_text("strict: true\n")
+    checked = check(made_lesson, FRAGMENT.format(shown="a\n    b"))
+    assert checked[0].outcome == "failed"
+
+
+# Outputs
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "⋮ ⋮ ⋮",
+        "[...]",
+        "[output truncated]",
+        "[snip]",
+        "<other sites removed>",
+        "…",
+        "(12 lines omitted)",
+    ],
+)
+def test_marks_for_what_was_left_out(mark: str) -> None:
+    assert published.with_dots(f"first\n  {mark}\nlast\n") == "first\n...\nlast\n"
+
+
+@pytest.mark.parametrize("text", ["a [removed]", "x = [1, ...]", "list[...] of"])
+def test_what_is_no_such_mark_stays_but_for_brackets(text: str) -> None:
+    assert published.with_dots(text) == text.replace("[...]", "...")
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "expected"),
+    [
+        (
+            "Traceback (most recent call last):\n  File \"x\", line 1\nKeyError: 'a'\n",
+            "python",
+            True,
+        ),
+        (
+            "-----------\nIndexError   Traceback (most recent call last)\n\nIndexError: no\n",
+            "python",
+            True,
+        ),
+        ("NameError: name 'x' is not defined\n", "python", True),
+        ("The error: 3\n", "python", False),
+        ("Errors: none\n", "python", False),
+        ('Error in log("a") : non-numeric argument\n', "r", True),
+        ("[1] 2\n", "r", False),
+        ("ls: cannot access 'x'\n", "bash", False),
+    ],
+)
+def test_a_traceback_in_an_output_fence_is_an_error(
+    text: str, language: str, expected: bool
+) -> None:
+    assert published.is_error(text, language) is expected
+
+
+def test_several_outputs_are_one_after_the_other_or_the_first_alone(
+    published_lesson: MadeLesson,
+) -> None:
+    page = "```python\nprint({code})\n```\n```output\na\n```\nAnd then:\n```output\nb\n```\n"
+    assert [r.outcome for r in check(published_lesson, page.format(code="'a\\nb'"))] == ["passed"]
+    assert [r.outcome for r in check(published_lesson, page.format(code="'a'"))] == ["passed"]
+    assert [r.outcome for r in check(published_lesson, page.format(code="'b'"))] == ["failed"]
+
+
+def test_an_output_of_the_text_is_shown_and_accounted_for(published_lesson: MadeLesson) -> None:
+    page = "The file holds\n\n```output\n1\n```\n"
+    episode = read(page)
+    assert episode.problems == ()
+    assert [(r.outcome, r.reason) for r in not_executed(episode)] == [
+        ("shown", "shown for the text around it")
+    ]
+    assert len(read(page, strict=True).problems) == 1
+
+
+def test_the_class_of_a_value_as_a_plain_python_shows_it(published_lesson: MadeLesson) -> None:
+    page = "```python\n{code}\n```\n```output\n<class 'str'>\n```\n"
+    assert [r.outcome for r in check(published_lesson, page.format(code="type('a')"))] == ["passed"]
+    assert [r.outcome for r in check(published_lesson, page.format(code="type(1)"))] == ["failed"]
+
+
+def test_a_message_of_the_shell_is_shown_as_output(published_lesson: MadeLesson) -> None:
+    page = "```bash\n$ cd nowhere\n```\n```output\nbash: cd: nowhere: {said}\n```\n"
+    right = page.format(said="No such file or directory")
+    assert [r.outcome for r in check(published_lesson, right, "bash")] == ["passed"]
+    wrong = page.format(said="not there")
+    assert [r.outcome for r in check(published_lesson, wrong, "bash")] == ["failed"]
+
+
+def test_an_output_in_a_solution_may_be_of_code_in_its_text(published_lesson: MadeLesson) -> None:
+    page = """
+        ::: challenge
+        ```python
+        {code}
+        ```
+        :::: solution
+        `print(mass)` shows
+        ```output
+        47.5
+        ```
+        ::::
+        :::
+        """
+    assert [r.outcome for r in check(published_lesson, page.format(code="mass = 47.5"))] == [
+        "passed"
+    ]
+    assert [r.outcome for r in check(published_lesson, page.format(code="print(46)"))] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    ["<function f at 0x7fd128ff1bf8>", "2018-04-12 16:19:17.177441", "Thu Apr 12 16:19:17 2018"],
+)
+def test_moments_and_addresses_in_memory_are_others_each_time(
+    published_lesson: MadeLesson, shown: str
+) -> None:
+    code = {
+        "<": "def f(): pass\nprint(f)",
+        "2": "from datetime import datetime\nprint(datetime.now())",
+        "T": "import time\nprint(time.ctime())",
+    }[shown[0]]
+    page = f"```python\n{code}\n```\n```output\n{shown}\n```\n"
+    assert [r.outcome for r in check(published_lesson, page)] == ["passed"]
+    (published_lesson.root / "lesson.yaml").write_text("strict: true\n")
+    assert [r.outcome for r in check(published_lesson, page)] == ["failed"]
+
+
+# Comparison
+
+
+@pytest.mark.parametrize(
+    ("says", "shown", "prints", "outcome"),
+    [
+        ("any blanks", "a   b", "a b", "passed"),
+        ("any blanks", "a   b", "a c", "failed"),
+        ("6 digits", "4.61383319712", "4.613833197118566", "passed"),
+        ("6 digits", "4.6138", "4.6139", "failed"),
+        ("any order", "{b, a}", "{a, b}", "passed"),
+        ("any order", "{b, a}", "{a, c}", "failed"),
+        ("any blanks, 6 digits", "x  0.3333333", "x 0.33333333333", "passed"),
+    ],
+)
+def test_a_block_says_how_exactly_it_is_compared(
+    made_lesson: MadeLesson, says: str, shown: str, prints: str, outcome: str
+) -> None:
+    (made_lesson.root / "lesson.yaml").write_text("strict: true\n")
+    block = f"```python\nprint({prints!r})\n```\n```output\n{shown}\n```\n"
+    assert [r.outcome for r in check(made_lesson, block)] == ["failed"]
+    with_directive = f"<!-- compare: {says} -->\n{block}"
+    assert [r.outcome for r in check(made_lesson, with_directive)] == [outcome]
+
+
+def test_what_a_comparison_may_say() -> None:
+    assert read_comparison("any blanks, any order") == Comparison(blanks=False, order=False)
+    with pytest.raises(ValueError, match="`compare: 0 digits` is none of `any blanks`"):
+        read_comparison("0 digits")
+    (problem,) = read("<!-- compare: nearly -->\n```python\n1\n```\n").problems
+    assert "`compare: nearly` is none of" in problem.message
+
+
+@pytest.fixture
+def published_lesson(made_lesson: MadeLesson) -> MadeLesson:
+    """A lesson without a lesson.yaml."""
+    assert not (made_lesson.root / "lesson.yaml").exists()
+    return made_lesson
+
+
+def check(lesson: MadeLesson, text: str, language: str = "python") -> list:
+    return list(lesson.check(text, language).results)

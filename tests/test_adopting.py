@@ -1,0 +1,265 @@
+"""What a maintainer of another lesson types: adopt, baseline, check."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lesson.main import main
+from lesson_runner.judge.baseline import Known, read_baseline, write_baseline
+from lesson_runner.page.places import LessonError
+from lesson_runner.page.settings import read_settings
+
+FIRST = """\
+---
+title: First
+---
+
+```python
+import csv
+rows = list(csv.reader(open("small.csv")))
+print(len(rows))
+```
+
+```output
+2
+```
+
+```python
+print(1  /  0)
+```
+
+```python
+print("old")
+```
+
+```output
+new
+```
+"""
+
+SECOND = """\
+---
+title: Second
+---
+
+```python
+print(rows[0])
+```
+
+```output
+['a', 'b']
+```
+
+```python
+import nopackagehasthisname
+```
+"""
+
+SETUP = "```bash\npip install something\n```\n"
+
+
+@pytest.fixture
+def lesson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = tmp_path / "their-lesson"
+    for name, text in {
+        "config.yaml": "title: Theirs\nepisodes:\n- 01-first.md\n- 02-second.md\n",
+        "episodes/01-first.md": FIRST,
+        "episodes/02-second.md": SECOND,
+        "episodes/data/small.csv": "a,b\n1,2\n",
+        "learners/setup.md": SETUP,
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    monkeypatch.chdir(root)
+    return root
+
+
+def pages(root: Path) -> dict[str, str]:
+    return {str(file.relative_to(root)): file.read_text() for file in root.rglob("*.md")}
+
+
+def test_adopt_then_baseline_is_green_and_changes_no_page(
+    lesson: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = pages(lesson)
+    assert main(["check"]) == 1
+    assert main(["adopt", "--write"]) == 0
+    assert yaml.safe_load((lesson / "lesson.yaml").read_text()) == {
+        "folders": ["episodes/data/*"],
+        "leave-out": ["learners/setup.md"],
+        "packages": ["nopackagehasthisname"],
+        "pages": {"episodes/02-second.md": {"continues": "episodes/01-first.md"}},
+    }
+    assert main(["baseline"]) == 0
+    assert "has 3 known failures: 3 new, 0 gone" in capsys.readouterr().out
+    assert main(["check"]) == 0
+    said = capsys.readouterr().out
+    assert "3 known failures (lesson-baseline.json)" in said
+    assert said.endswith("All well.\n")
+    assert pages(lesson) == before
+
+
+def test_what_adopt_shows_is_a_patch_and_it_writes_nothing(
+    lesson: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["adopt"]) == 0
+    said = capsys.readouterr().out
+    assert not (lesson / "lesson.yaml").exists()
+    patch = said[said.index("--- /dev/null") : said.index("lines of lesson.yaml")]
+    patch = patch[: patch.rindex("\n") + 1]
+    done = subprocess.run(["git", "apply", "-"], input=patch, text=True, cwd=lesson, check=False)
+    assert done.returncode == 0
+    assert read_settings(lesson)[1] == []
+    workflow = yaml.safe_load((lesson / ".github" / "workflows" / "code.yaml").read_text())
+    steps = workflow["jobs"]["code"]["steps"]
+    assert steps[-2]["run"].endswith(" nopackagehasthisname")
+    assert steps[-1]["run"] == 'lesson check --report "$GITHUB_STEP_SUMMARY"'
+
+
+def test_adopt_leaves_a_lesson_alone_that_has_its_file(
+    lesson: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (lesson / "lesson.yaml").write_text("strict: true\n")
+    assert main(["adopt", "--write"]) == 2
+    assert "lesson.yaml is there already" in capsys.readouterr().err
+
+
+@pytest.fixture
+def adopted(lesson: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    assert main(["adopt", "--write"]) == 0
+    assert main(["baseline"]) == 0
+    capsys.readouterr()
+    return lesson
+
+
+def edit(page: Path, old: str, new: str) -> None:
+    assert old in page.read_text()
+    page.write_text(page.read_text().replace(old, new))
+
+
+def test_a_known_block_may_move(adopted: Path) -> None:
+    edit(adopted / "episodes" / "01-first.md", "print(1  /  0)", "# same\nprint(1  /  0)")
+    assert main(["check"]) == 1  # its text is another
+    edit(adopted / "episodes" / "01-first.md", "# same\n", "")
+    edit(
+        adopted / "episodes" / "01-first.md",
+        "```python\nimport csv",
+        "More.\n\n```python\nimport csv",
+    )
+    assert main(["check"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('print("old")', 'print("older")'),  # the block's text
+        ("['a', 'b']", "['a', 'c']"),  # a block that was well
+        ("new\n```\n", "ValueError: x\n```\n"),  # another cause: it raises no error
+    ],
+)
+def test_a_new_failure_is_red(adopted: Path, old: str, new: str) -> None:
+    (page,) = (p for p in (adopted / "episodes").glob("*.md") if old in p.read_text())
+    edit(page, old, new)
+    assert main(["check"]) == 1
+
+
+def test_the_same_failure_twice_is_one_known_and_one_new(adopted: Path) -> None:
+    page = adopted / "episodes" / "01-first.md"
+    page.write_text(page.read_text() + "\n```python\nprint(1  /  0)\n```\n")
+    assert main(["check", "--json", "report.json"]) == 1
+    failed = [
+        r for r in json.loads((adopted / "report.json").read_text()) if r["outcome"] == "failed"
+    ]
+    assert sorted(r["known"] for r in failed if r["reason"].startswith("ZeroDiv")) == [False, True]
+
+
+def test_a_failure_that_is_gone_is_said_and_the_list_shrinks(
+    adopted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(adopted / "episodes" / "01-first.md", "new\n", "old\n")
+    assert main(["check"]) == 0
+    said = capsys.readouterr().out
+    assert 'gone: episodes/01-first.md: output: print("old")' in said
+    assert "1 known failure gone: lesson baseline takes note" in said
+    assert main(["baseline"]) == 0
+    assert "has 2 known failures: 0 new, 1 gone" in capsys.readouterr().out
+
+
+def test_a_baseline_of_one_page_keeps_that_of_the_others(
+    adopted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(adopted / "episodes" / "01-first.md", "new\n", "old\n")
+    (adopted / "episodes" / "02-second.md").write_text("No code any more.\n")
+    assert main(["baseline", "episodes/01-first.md"]) == 0
+    assert "has 2 known failures: 0 new, 1 gone" in capsys.readouterr().out
+    (adopted / "episodes" / "02-second.md").unlink()
+    (adopted / "config.yaml").write_text("title: Theirs\nepisodes:\n- 01-first.md\n")
+    (adopted / "lesson.yaml").write_text('folders: ["episodes/data/*"]\nleave-out: [learners/*]\n')
+    assert main(["baseline"]) == 0
+    assert "has 1 known failure: 0 new, 1 gone" in capsys.readouterr().out
+
+
+def test_problems_of_a_page_can_be_known(lesson: Path) -> None:
+    (lesson / "episodes" / "01-first.md").write_text("```pyton\n1\n```\n")
+    (lesson / "episodes" / "02-second.md").write_text("Text.\n")
+    (lesson / "learners" / "setup.md").write_text("Text.\n")
+    assert main(["check"]) == 1
+    assert main(["baseline"]) == 0
+    assert main(["check"]) == 0
+    (lesson / "episodes" / "01-first.md").write_text("```pyton\n1\n```\n\n```rr\n1\n```\n")
+    assert main(["check"]) == 1
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"failures": [{"page": "a.md"}]}'])
+def test_a_baseline_that_nobody_can_read_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "lesson-baseline.json").write_text(text)
+    with pytest.raises(LessonError, match=r"lesson-baseline.json:\d+: not as .* writes it"):
+        read_baseline(tmp_path)
+
+
+def test_a_baseline_is_written_in_order_one_failure_a_line(tmp_path: Path) -> None:
+    known = [
+        Known(page, "python", "output", "0" * 16, "x = 1") for page in ("b.md", "a.md", "a.md")
+    ]
+    write_baseline(tmp_path, known)
+    lines = (tmp_path / "lesson-baseline.json").read_text().splitlines()
+    assert [line.count('"page"') for line in lines] == [0, 1, 1, 1, 0]
+    assert sorted(read_baseline(tmp_path).known) == sorted(known)
+
+
+def test_the_report_for_a_pull_request(lesson: Path) -> None:
+    assert main(["check", "--report", "../report.md"]) == 1
+    report = (lesson.parent / "report.md").read_text()
+    assert report.startswith("### 0 problems in pages, ")
+    assert "<summary>1 block that raise an error which the page does not show</summary>" in report
+    assert "- `episodes/01-first.md:16`: `ZeroDivisionError: division by zero`" in report
+
+
+def test_the_report_replaces_no_page(lesson: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--report", "episodes/01-first.md"]) == 2
+    assert "name another file for it" in capsys.readouterr().err
+    assert (lesson / "episodes" / "01-first.md").read_text() == FIRST
+
+
+def test_messages_speak_of_no_proxy_where_there_is_none(
+    lesson: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = lesson / "episodes" / "01-first.md"
+    page.write_text("```python\nimport urllib.request as r\nr.urlopen('http://example.org')\n```\n")
+    main(["check", "episodes/01-first.md"])
+    assert "LITELLM" not in capsys.readouterr().out
+
+
+def test_nothing_run_is_not_all_well(lesson: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (lesson / "episodes" / "01-first.md").write_text("Text.\n")
+    assert main(["check", "episodes/01-first.md"]) == 0
+    assert capsys.readouterr().out.endswith("Nothing ran.\n")
+
+
+def test_an_old_lesson_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "_episodes").mkdir()
+    assert main(["check", "--root", str(tmp_path)]) == 2
+    assert "has the layout of old lessons (Jekyll, `_episodes`)" in capsys.readouterr().err
