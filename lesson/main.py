@@ -25,6 +25,9 @@ COMMANDS = {
 """Each command has a module of this name, imported when it is called: `--help` waits for none."""
 
 
+OWN = ("lesson", "lesson_runner", "mock_proxy")
+
+
 def parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """The parser of the call; only the command that it names has its own options."""
     top = argparse.ArgumentParser(prog="lesson", description=__doc__)
@@ -76,7 +79,17 @@ def start_early(arguments: Sequence[str]) -> None:
 def call(arguments: Sequence[str]) -> int:
     start_early(arguments)
     # Importing the command takes long enough to meet a Ctrl-C, so it happens here.
-    options = parser(arguments).parse_args(arguments)
+    try:
+        options = parser(arguments).parse_args(arguments)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in OWN:
+            raise
+        print(
+            f"lesson {arguments[0]}: {error.name} is not installed. This command needs more than "
+            "the runner: python -m pip install 'llm-apis-litellm[lesson]'",
+            file=sys.stderr,
+        )
+        return 2
     try:
         status: int = options.run(options)
     except LessonError as error:

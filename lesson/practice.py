@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib.util
 import json
+import os
 import queue
 import secrets
 import subprocess
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 PRACTICE_MODEL = "qwen2.5-coder-1.5b-instruct"
 """The model of the practice proxy whose answers are recorded."""
+
+VARIABLES = ("LITELLM_BASE_URL", "LITELLM_API_KEY", "LITELLM_MODEL")
 
 PROGRAM = Path(__file__).with_name("practice_process.py")
 
@@ -91,9 +95,14 @@ class PracticeProxy:
 _early: list[PracticeProxy] = []
 
 
+def is_installed() -> bool:
+    """Whether there is a practice proxy: the runner can be installed without it."""
+    return importlib.util.find_spec("starlette") is not None
+
+
 def start_early() -> None:
     """Have a proxy ready for the next `practice_environment`."""
-    if not _early:
+    if not _early and is_installed():
         _early.append(PracticeProxy())
 
 
@@ -105,12 +114,17 @@ def _end_what_nobody_took() -> None:
 
 @contextlib.contextmanager
 def environment_of(episodes: Iterable[Episode]) -> Iterator[EnvironmentFor]:
-    """The practice proxy, for pages that speak of one; for others nothing."""
-    if any(episode.responses or "LITELLM_" in episode.text for episode in episodes):
+    """The practice proxy, for pages that speak of one; for others nothing.
+
+    Where it is not installed, the caller's own proxy, if the variables name one.
+    """
+    speak_of_one = any(e.responses or "LITELLM_" in e.text for e in episodes)
+    if speak_of_one and is_installed():
         with practice_environment() as environment:
             yield environment
     else:
-        yield lambda path, language: {}
+        own = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+        yield lambda path, language: own if speak_of_one else {}
 
 
 @contextlib.contextmanager
