@@ -240,7 +240,8 @@ run(wanted[1:3, ], "{title}")
 run(wanted, "{title}")
 stopifnot(
   identical(ids_in("labels.jsonl"), c("T1", "T4")),
-  identical(ids_in("failures.jsonl"), c("T2", "T3"))
+  identical(ids_in("failures.jsonl"), c("T2", "T3")),
+  grepl('"problem":"400: content_filter"}', readLines("failures.jsonl")[1], fixed = TRUE)
 )
 again <- function(...) message_from(run(rows(...), "{title}", log = "l", failures = "f"))
 stopifnot(grepl("content_filter", again("refused 1", "refused 2", "refused 3", "four")))
@@ -252,8 +253,9 @@ stopifnot(grepl("Authentication", again("one", "who are you", "three")), !file.e
 @pytest.mark.skipif(not shutil.which("Rscript"), reason="needs R")
 def test_the_modules_of_r_do_the_same(proxy: type[Proxy], tmp_path: Path) -> None:
     (tmp_path / "test.R").write_text(R_CODE)
+    environment = {**os.environ, "R_CLI_NUM_COLORS": "256"}  # as in RStudio
     done = subprocess.run(
-        ["Rscript", "test.R"], capture_output=True, text=True, timeout=120, env=os.environ
+        ["Rscript", "test.R"], capture_output=True, text=True, timeout=120, env=environment
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

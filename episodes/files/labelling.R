@@ -99,7 +99,7 @@ run <- function(titles, prompt, log = "labels.jsonl",
   done <- c(ids_in(log), ids_in(failures))
   refused <- 0
   note <- function(row, problem) {
-    append_line(failures, list(id = row$id, problem = conditionMessage(problem)))
+    append_line(failures, list(id = row$id, problem = problem))
   }
   todo <- titles[!titles$id %in% done, ]
   for (row in split(todo, seq_len(nrow(todo)))) {
@@ -111,9 +111,10 @@ run <- function(titles, prompt, log = "labels.jsonl",
       httr2_http_400 = function(problem) {
         refused <<- refused + 1
         if (refused == 3) stop(problem)
-        note(row, problem)
+        # Its conditionMessage() would be as wide and as colourful as the console.
+        note(row, paste("400:", message_of(problem$resp)))
       },
-      no_label = function(problem) note(row, problem)
+      no_label = function(problem) note(row, conditionMessage(problem))
     )
   }
 }
