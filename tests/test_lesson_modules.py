@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +21,9 @@ import requests
 EPISODES = Path(__file__).resolve().parents[1] / "episodes"
 
 PRICE = "x-litellm-response-cost"
+
+SLOW = 1.5
+"""Seconds after which the proxy leaves without an answer."""
 
 
 class Proxy(BaseHTTPRequestHandler):
@@ -39,6 +43,9 @@ class Proxy(BaseHTTPRequestHandler):
             self.answer(401, {"error": {"message": "Authentication Error", "code": "401"}})
         elif "busy" in text and earlier < 2:
             self.answer(429, {"error": {"message": "busy", "code": "429"}}, {"retry-after": "0"})
+        elif "slow" in text:
+            time.sleep(SLOW)
+            self.close_connection = True
         elif "gateway" in text:
             self.answer(403, "<html>Forbidden</html>")
         else:
@@ -202,10 +209,64 @@ def test_a_run_goes_on_after_titles_that_fail_and_resumes(
     assert len(proxy.asked) == 4
 
 
-def test_three_refusals_in_a_row_stop_a_run(labelling: ModuleType, proxy: type[Proxy]) -> None:
-    with pytest.raises(requests.HTTPError, match="content_filter"):
-        labelling.run(titles("refused 1", "refused 2", "refused 3", "four"), "{title}")
+@pytest.mark.parametrize(
+    "failing",
+    [
+        ("refused 1", "refused 2", "refused 3"),
+        ("list", "long", "fence"),
+        ("refused", "list", "refused again"),
+    ],
+)
+def test_three_failures_in_a_row_stop_a_run(
+    labelling: ModuleType, proxy: type[Proxy], failing: tuple[str, ...]
+) -> None:
+    wanted = titles(*failing, "four")
+    with pytest.raises((requests.HTTPError, ValueError)):
+        labelling.run(wanted, "{title}")
     assert len(proxy.asked) == 3
+    assert [r["id"] for r in labelling.read_log("failures.jsonl")] == ["T1", "T2", "T3"]
+    labelling.run(wanted, "{title}")
+    assert [r["id"] for r in labelling.read_log("labels.jsonl")] == ["T4"]
+
+
+def test_a_label_in_between_ends_a_row_of_failures(labelling: ModuleType) -> None:
+    wanted = titles("refused 1", "list", "three", "refused 2", "long", "six")
+    labelling.run(wanted, "{title}")
+    assert len(labelling.read_log("failures.jsonl")) == 4
+
+
+def test_an_answer_that_does_not_come_in_time_is_noted_and_not_asked_again(
+    labelling: ModuleType, proxy: type[Proxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = sys.modules["files.llm"].session
+    post = session.post
+    monkeypatch.setattr(session, "post", lambda *a, **b: post(*a, **{**b, "timeout": 0.3}))
+    wanted = titles("one", "slow", "three")
+    labelling.run(wanted, "{title}")
+    labelling.run(wanted, "{title}")
+    assert [r["id"] for r in labelling.read_log("labels.jsonl")] == ["T1", "T3"]
+    (failure,) = labelling.read_log("failures.jsonl")
+    assert failure["id"] == "T2"
+    assert "timed out" in failure["problem"]
+    assert len(proxy.asked) == 3
+
+
+def test_a_run_without_a_connection_stops_at_once(
+    labelling: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_connection(*_: object, **__: object) -> None:
+        raise requests.ConnectTimeout
+
+    monkeypatch.setattr(sys.modules["files.llm"].session, "post", no_connection)
+    with pytest.raises(requests.ConnectTimeout):
+        labelling.run(titles("one", "two"), "{title}")
+    assert labelling.read_log("failures.jsonl") == []
+
+
+def test_a_log_is_read_by_lines_and_not_at_other_breaks(labelling: ModuleType) -> None:
+    """JSON leaves U+2028 as it is, and Python's splitlines() breaks there."""
+    labelling.append_line("log.jsonl", {"id": "one\u2028two\x85three"})
+    assert labelling.read_log("log.jsonl") == [{"id": "one\u2028two\x85three"}]
 
 
 def test_what_is_wrong_for_every_title_stops_a_run_at_once(
@@ -245,8 +306,24 @@ stopifnot(
 )
 again <- function(...) message_from(run(rows(...), "{title}", log = "l", failures = "f"))
 stopifnot(grepl("content_filter", again("refused 1", "refused 2", "refused 3", "four")))
+stopifnot(identical(ids_in("f"), c("T1", "T2", "T3")), !file.exists("l"))
+unlink("f")
+stopifnot(grepl("^finish_reason", again("refused", "list", "long", "four")), !file.exists("l"))
+unlink("f")
+again("refused 1", "list", "three", "refused 2", "long", "six")
+stopifnot(length(ids_in("f")) == 4, identical(ids_in("l"), c("T3", "T6")))
 unlink(c("l", "f"))
 stopifnot(grepl("Authentication", again("one", "who are you", "three")), !file.exists("f"))
+# Without req_retry(): httr2 0.2.2 asks again after a timeout.
+proxy <- request(base_url) |> req_auth_bearer_token(api_key) |> req_timeout(1)
+again("one", "slow", "three")
+again("one", "slow", "three")
+stopifnot(identical(ids_in("f"), "T2"), identical(ids_in("l"), c("T1", "T3")))
+stopifnot(grepl('"problem":"Timeout was reached', readLines("f"), fixed = TRUE))
+unlink(c("l", "f"))
+refused <- function(...) stop("Connection timed out after 1001 milliseconds")
+chat <- refused
+stopifnot(grepl("Connection", again("one", "two")), !file.exists("f"))
 """
 
 

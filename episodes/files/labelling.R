@@ -34,7 +34,11 @@ label_format <- function(labels) {
 read_label <- function(reply, labels) {
   reason <- reply$choices[[1]]$finish_reason
   if (reason != "stop") no_label("finish_reason is ", reason)
-  text <- text_of(reply)
+  label_in(text_of(reply), labels)
+}
+
+# The label in the text of a reply, which must be an object with a label from the list.
+label_in <- function(text, labels) {
   answer <- tryCatch(parse_json(text), error = function(problem) NULL)
   label <- if (is.list(answer)) answer[["label"]]
   if (!is.character(label)) no_label("not an object with a label: ", text)
@@ -91,30 +95,37 @@ ids_in <- function(path) {
 
 # Label the titles that are in neither file yet, each with one line in one of them.
 #
-# A title that the proxy or its provider refuses (400), and a reply without a label, go to the
-# failures, and the run goes on. Three refusals in a row stop it, because then it is not the
-# titles; every other error stops it at once. Call it again to resume.
+# A title that the proxy or its provider refuses (400), a reply without a label, and an answer that
+# does not come in time go to the failures, and the run goes on. Three of them in a row stop it,
+# because then it is not the titles; every other error stops it at once. Call it again to resume.
 run <- function(titles, prompt, log = "labels.jsonl",
                 failures = "failures.jsonl", ...) {
-  done <- c(ids_in(log), ids_in(failures))
-  refused <- 0
-  note <- function(row, problem) {
-    append_line(failures, list(id = row$id, problem = problem))
-  }
-  todo <- titles[!titles$id %in% done, ]
+  todo <- titles[!titles$id %in% c(ids_in(log), ids_in(failures)), ]
+  failed <- 0
   for (row in split(todo, seq_len(nrow(todo)))) {
-    tryCatch(
-      {
-        append_line(log, label_title(row, prompt, ...))
-        refused <- 0
-      },
-      httr2_http_400 = function(problem) {
-        refused <<- refused + 1
-        if (refused == 3) stop(problem)
-        # Its conditionMessage() would be as wide and as colourful as the console.
-        note(row, paste("400:", message_of(problem$resp)))
-      },
-      no_label = function(problem) note(row, conditionMessage(problem))
-    )
+    record <- tryCatch(label_title(row, prompt, ...), error = function(problem) problem)
+    if (!inherits(record, "error")) {
+      append_line(log, record)
+      failed <- 0
+    } else if (concerns_one_title(record)) {
+      append_line(failures, list(id = row$id, problem = words_of(record)))
+      failed <- failed + 1
+      if (failed == 3) stop(record)
+    } else {
+      stop(record)
+    }
   }
+}
+
+# Refused, without a label, or not in time. (What curl says about a connection that cannot be made
+# is "Connection timed out".)
+concerns_one_title <- function(problem) {
+  inherits(problem, c("httr2_http_400", "no_label")) ||
+    grepl("Operation timed out", conditionMessage(problem), fixed = TRUE)
+}
+
+# What went wrong. (The message of an error of httr2 is as wide and as colourful as the console.)
+words_of <- function(problem) {
+  if (inherits(problem, "httr2_http_400")) return(paste("400:", message_of(problem$resp)))
+  conditionMessage(if (is.null(problem$parent)) problem else problem$parent)
 }
