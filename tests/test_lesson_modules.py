@@ -301,7 +301,8 @@ run(wanted[1:3, ], "{title}")
 run(wanted, "{title}")
 stopifnot(
   identical(ids_in("labels.jsonl"), c("T1", "T4")),
-  identical(ids_in("failures.jsonl"), c("T2", "T3"))
+  identical(ids_in("failures.jsonl"), c("T2", "T3")),
+  grepl('"problem":"400: content_filter"}', readLines("failures.jsonl")[1], fixed = TRUE)
 )
 again <- function(...) message_from(run(rows(...), "{title}", log = "l", failures = "f"))
 stopifnot(grepl("content_filter", again("refused 1", "refused 2", "refused 3", "four")))
@@ -318,6 +319,7 @@ proxy <- request(base_url) |> req_auth_bearer_token(api_key) |> req_timeout(1)
 again("one", "slow", "three")
 again("one", "slow", "three")
 stopifnot(identical(ids_in("f"), "T2"), identical(ids_in("l"), c("T1", "T3")))
+stopifnot(grepl('"problem":"Timeout was reached', readLines("f"), fixed = TRUE))
 unlink(c("l", "f"))
 refused <- function(...) stop("Connection timed out after 1001 milliseconds")
 chat <- refused
@@ -328,8 +330,9 @@ stopifnot(grepl("Connection", again("one", "two")), !file.exists("f"))
 @pytest.mark.skipif(not shutil.which("Rscript"), reason="needs R")
 def test_the_modules_of_r_do_the_same(proxy: type[Proxy], tmp_path: Path) -> None:
     (tmp_path / "test.R").write_text(R_CODE)
+    environment = {**os.environ, "R_CLI_NUM_COLORS": "256"}  # as in RStudio
     done = subprocess.run(
-        ["Rscript", "test.R"], capture_output=True, text=True, timeout=120, env=os.environ
+        ["Rscript", "test.R"], capture_output=True, text=True, timeout=120, env=environment
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

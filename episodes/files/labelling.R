@@ -108,7 +108,7 @@ run <- function(titles, prompt, log = "labels.jsonl",
       append_line(log, record)
       failed <- 0
     } else if (concerns_one_title(record)) {
-      append_line(failures, list(id = row$id, problem = conditionMessage(record)))
+      append_line(failures, list(id = row$id, problem = words_of(record)))
       failed <- failed + 1
       if (failed == 3) stop(record)
     } else {
@@ -122,4 +122,10 @@ run <- function(titles, prompt, log = "labels.jsonl",
 concerns_one_title <- function(problem) {
   inherits(problem, c("httr2_http_400", "no_label")) ||
     grepl("Operation timed out", conditionMessage(problem), fixed = TRUE)
+}
+
+# What went wrong. (The message of an error of httr2 is as wide and as colourful as the console.)
+words_of <- function(problem) {
+  if (inherits(problem, "httr2_http_400")) return(paste("400:", message_of(problem$resp)))
+  conditionMessage(if (is.null(problem$parent)) problem else problem$parent)
 }
