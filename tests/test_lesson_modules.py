@@ -39,6 +39,9 @@ class Proxy(BaseHTTPRequestHandler):
         earlier = sum(other["messages"] == body["messages"] for other in self.asked) - 1
         if "refused" in text:
             self.answer(400, {"error": {"message": "content_filter", "code": "400"}})
+        elif "spent" in text:
+            error = {"message": "Budget has been exceeded!", "type": "budget_exceeded"}
+            self.answer(int(text.split()[-1]), {"error": error})
         elif "who are you" in text:
             self.answer(401, {"error": {"message": "Authentication Error", "code": "401"}})
         elif "busy" in text and earlier < 2:
@@ -217,16 +220,25 @@ def test_a_run_goes_on_after_titles_that_fail_and_resumes(
         ("refused", "list", "refused again"),
     ],
 )
-def test_three_failures_in_a_row_stop_a_run(
+def test_three_failures_in_a_row_stop_a_run_and_are_asked_again(
     labelling: ModuleType, proxy: type[Proxy], failing: tuple[str, ...]
 ) -> None:
-    wanted = titles(*failing, "four")
-    with pytest.raises((requests.HTTPError, ValueError)):
+    wanted = titles("one", *failing, "five")
+    with pytest.raises(RuntimeError, match="Failures in a row:\nT2: .*\nT3: .*\nT4: "):
         labelling.run(wanted, "{title}")
-    assert len(proxy.asked) == 3
-    assert [r["id"] for r in labelling.read_log("failures.jsonl")] == ["T1", "T2", "T3"]
-    labelling.run(wanted, "{title}")
-    assert [r["id"] for r in labelling.read_log("labels.jsonl")] == ["T4"]
+    assert len(proxy.asked) == 4
+    assert labelling.read_log("failures.jsonl") == []
+
+    repaired = titles("one", "two", "three", "four", "five")
+    labelling.run(repaired, "{title}")
+    ids = [record["id"] for record in labelling.read_log("labels.jsonl")]
+    assert ids == ["T1", "T2", "T3", "T4", "T5"]
+
+
+def test_a_run_may_allow_more_failures_in_a_row(labelling: ModuleType) -> None:
+    labelling.run(titles("refused 1", "list", "long", "refused 4"), "{title}", in_a_row=5)
+    failures = labelling.read_log("failures.jsonl")
+    assert [record["id"] for record in failures] == ["T1", "T2", "T3", "T4"]
 
 
 def test_a_label_in_between_ends_a_row_of_failures(labelling: ModuleType) -> None:
@@ -278,7 +290,22 @@ def test_what_is_wrong_for_every_title_stops_a_run_at_once(
     assert labelling.read_log("failures.jsonl") == []
 
 
-R_CODE = """
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_spent_budget_stops_a_run_at_once_whatever_its_status(
+    labelling: ModuleType, proxy: type[Proxy], status: int
+) -> None:
+    """LiteLLM 1.106.2 and 1.109.1 answer 422, other versions 400 or 429."""
+    with pytest.raises(requests.HTTPError, match=f"{status}: Budget has been exceeded!"):
+        labelling.run(titles("one", "refused", f"spent {status}", "four"), "{title}")
+    assert len(proxy.asked) == 3
+    assert labelling.read_log("failures.jsonl") == []
+
+    labelling.run(titles("one", "refused", "three", "four"), "{title}")
+    assert [r["id"] for r in labelling.read_log("labels.jsonl")] == ["T1", "T3", "T4"]
+    assert [r["id"] for r in labelling.read_log("failures.jsonl")] == ["T2"]
+
+
+R_CODE = r"""
 source("files/llm.R"); source("files/labelling.R")
 ask <- function(text) chat(list(list(role = "user", content = text)))
 message_from <- function(code) tryCatch(code, error = conditionMessage)
@@ -305,11 +332,21 @@ stopifnot(
   grepl('"problem":"400: content_filter"}', readLines("failures.jsonl")[1], fixed = TRUE)
 )
 again <- function(...) message_from(run(rows(...), "{title}", log = "l", failures = "f"))
-stopifnot(grepl("content_filter", again("refused 1", "refused 2", "refused 3", "four")))
-stopifnot(identical(ids_in("f"), c("T1", "T2", "T3")), !file.exists("l"))
+stop_words <- "Failures in a row:\nT1: 400: content_filter\nT2: not on the list"
+stopifnot(startsWith(again("refused 1", "list", "long", "four"), stop_words))
+stopifnot(!file.exists("f"), !file.exists("l"))
+again("one", "two", "three", "four")
+stopifnot(identical(ids_in("l"), c("T1", "T2", "T3", "T4")), !file.exists("f"))
+unlink("l")
+run(rows("refused 1", "list", "long", "refused 4"), "{title}", "l", "f", in_a_row = 5)
+stopifnot(length(ids_in("f")) == 4, !file.exists("l"))
 unlink("f")
-stopifnot(grepl("^finish_reason", again("refused", "list", "long", "four")), !file.exists("l"))
-unlink("f")
+stopifnot(
+  grepl("Budget has been exceeded!", again("one", "refused", "spent 400", "four")),
+  identical(ids_in("l"), "T1"), !file.exists("f")
+)
+stopifnot(grepl("Budget has been exceeded!", again("one", "spent 422", "three")))
+unlink("l")
 again("refused 1", "list", "three", "refused 2", "long", "six")
 stopifnot(length(ids_in("f")) == 4, identical(ids_in("l"), c("T3", "T6")))
 unlink(c("l", "f"))

@@ -96,31 +96,45 @@ ids_in <- function(path) {
 # Label the titles that are in neither file yet, each with one line in one of them.
 #
 # A title that the proxy or its provider refuses (400), a reply without a label, and an answer that
-# does not come in time go to the failures, and the run goes on. Three of them in a row stop it,
-# because then it is not the titles; every other error stops it at once. Call it again to resume.
+# does not come in time are failures of one title: the run goes on, and notes them once another title
+# works. Three of them in a row stop it, because then it is not the titles, and every other error
+# stops it at once. Call it again to resume: what failed just before a stop is not noted, so it is
+# asked again.
 run <- function(titles, prompt, log = "labels.jsonl",
-                failures = "failures.jsonl", ...) {
+                failures = "failures.jsonl", in_a_row = 3, ...) {
   todo <- titles[!titles$id %in% c(ids_in(log), ids_in(failures)), ]
-  failed <- 0
+  failed <- list()
   for (row in split(todo, seq_len(nrow(todo)))) {
     record <- tryCatch(label_title(row, prompt, ...), error = function(problem) problem)
     if (!inherits(record, "error")) {
+      append_lines(failures, failed)
       append_line(log, record)
-      failed <- 0
+      failed <- list()
     } else if (concerns_one_title(record)) {
-      append_line(failures, list(id = row$id, problem = words_of(record)))
-      failed <- failed + 1
-      if (failed == 3) stop(record)
+      failed <- c(failed, list(list(id = row$id, problem = words_of(record))))
+      if (length(failed) == in_a_row) {
+        words <- sapply(failed, function(one) paste0(one$id, ": ", one$problem))
+        stop(paste(c("Failures in a row:", words), collapse = "\n"), call. = FALSE)
+      }
     } else {
       stop(record)
     }
   }
+  append_lines(failures, failed)
 }
 
-# Refused, without a label, or not in time. (What curl says about a connection that cannot be made
-# is "Connection timed out".)
+append_lines <- function(path, records) {
+  for (record in records) append_line(path, record)
+}
+
+# Whether the next title may work: this one is refused, without a label, or not in time. (Some
+# versions of LiteLLM report a spent budget with 400, too. What curl says about a connection that
+# cannot be made is "Connection timed out".)
 concerns_one_title <- function(problem) {
-  inherits(problem, c("httr2_http_400", "no_label")) ||
+  if (inherits(problem, "httr2_http_400")) {
+    return(!grepl('"budget_exceeded"', resp_body_string(problem$resp), fixed = TRUE))
+  }
+  inherits(problem, "no_label") ||
     grepl("Operation timed out", conditionMessage(problem), fixed = TRUE)
 }
 

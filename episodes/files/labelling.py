@@ -98,26 +98,42 @@ def read_log(path):
         return [json.loads(line) for line in log]
 
 
-def run(titles, prompt, log="labels.jsonl", failures="failures.jsonl", **options):
+def run(titles, prompt, log="labels.jsonl", failures="failures.jsonl", in_a_row=3, **options):
     """Label the titles that are in neither file yet, each with one line in one of them.
 
     A title that the proxy or its provider refuses (400), a reply without a label, and an answer
-    that does not come in time go to the failures, and the run goes on. Three of them in a row stop
-    it, because then it is not the titles; every other error stops it at once. Call it again to
-    resume.
+    that does not come in time are failures of one title: the run goes on, and notes them once
+    another title works. Three of them in a row stop it, because then it is not the titles, and every
+    other error stops it at once. Call it again to resume: what failed just before a stop is not
+    noted, so it is asked again.
     """
     done = {record["id"] for record in read_log(log) + read_log(failures)}
-    failed = 0
+    failed = []
     for row in tqdm([row for row in titles if row["id"] not in done]):
         try:
             record = label_title(row, prompt, **options)
         except (requests.HTTPError, requests.ReadTimeout, ValueError) as error:
-            if isinstance(error, requests.HTTPError) and error.response.status_code != 400:
+            if not concerns_one_title(error):
                 raise
-            append_line(failures, {"id": row["id"], "problem": str(error)})
-            failed += 1
-            if failed == 3:
-                raise
+            failed.append({"id": row["id"], "problem": str(error)})
+            if len(failed) == in_a_row:
+                words = [f"{one['id']}: {one['problem']}" for one in failed]
+                raise RuntimeError("\n".join(["Failures in a row:", *words])) from None
         else:
+            append_lines(failures, failed)
             append_line(log, record)
-            failed = 0
+            failed = []
+    append_lines(failures, failed)
+
+
+def append_lines(path, records):
+    for record in records:
+        append_line(path, record)
+
+
+def concerns_one_title(error):
+    """Whether the next title may work. (Some versions of LiteLLM report a spent budget with 400.)"""
+    if not isinstance(error, requests.HTTPError):
+        return True
+    response = error.response
+    return response.status_code == 400 and '"budget_exceeded"' not in response.text
