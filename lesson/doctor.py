@@ -11,6 +11,7 @@ import http.client
 import importlib.util
 import json
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -23,7 +24,8 @@ from typing import Any, Iterator, Mapping  # noqa: UP035  (an old Python is to g
 EXAMPLE = "lesson doctor --language r"
 
 PACKAGES = ("requests", "jsonschema", "matplotlib", "numpy", "openai", "pandas", "tqdm")
-R_PACKAGES = ("httr2", "jsonlite")
+R_PACKAGES = {"httr2": "1.1.1", "jsonlite": ""}
+"""Each with the oldest version that does all that the lesson does, where an old one does not."""
 VARIABLES = ("LITELLM_BASE_URL", "LITELLM_API_KEY", "LITELLM_MODEL")
 NEEDED = VARIABLES[:2]
 PRACTICE_URL = "http://127.0.0.1:4000"
@@ -134,7 +136,8 @@ def check_r(rscript: str | None, language: str | None) -> Iterator[Finding]:
     wanted = ", ".join(f'"{name}"' for name in R_PACKAGES)
     script = (
         'cat(format(getRversion()), "\\n");'
-        f"for (p in c({wanted})) cat(p, requireNamespace(p, quietly = TRUE), '\\n')"
+        f"for (p in c({wanted})) if (requireNamespace(p, quietly = TRUE)) "
+        "cat(p, format(packageVersion(p)), '\\n')"
     )
     try:
         lines = ask_r(rscript, script).splitlines()
@@ -152,17 +155,26 @@ def check_r(rscript: str | None, language: str | None) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", f"R {version}")
-    missing = [name for name in R_PACKAGES if found.get(name) != "TRUE"]
-    if not missing:
-        yield Finding("ok", f"R packages: {', '.join(R_PACKAGES)}")
+    missing = [name for name in R_PACKAGES if name not in found]
+    old = [name for name in found if numbers(found[name]) < numbers(R_PACKAGES[name])]
+    problems = [
+        *[f"{name} is missing" for name in missing],
+        *[f"{name} {found[name]} is older than {R_PACKAGES[name]}" for name in old],
+    ]
+    if not problems:
+        yield Finding("ok", f"R packages: {', '.join(map(' '.join, found.items()))}")
         return
-    names = ", ".join(f'"{name}"' for name in missing)
+    names = ", ".join(f'"{name}"' for name in [*missing, *old])
     yield Finding(
         "no" if language else "note",
-        f"R packages that are missing: {', '.join(missing)}",
-        f"In R: install.packages(c({names}))"
+        f"R packages: {', '.join(problems)}",
+        f"In R: install.packages(c({names})). On Linux, the setup page says what that needs"
         + ("" if language else ". Not needed if you follow the lesson in Python"),
     )
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
 def ask_r(rscript: str, script: str) -> str:

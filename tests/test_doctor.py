@@ -13,6 +13,7 @@ from lesson.main import main
 from mock_proxy import RunningProxy, load, running
 
 ROOT = Path(__file__).resolve().parents[1]
+HTTR2 = doctor.R_PACKAGES["httr2"]
 
 
 @pytest.fixture(scope="module")
@@ -155,21 +156,39 @@ def fake_rscript(folder: Path, answer: str) -> str:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the fake Rscript is a shell script")
 @pytest.mark.parametrize(("language", "state"), [("r", "no"), ("both", "no"), (None, "note")])
-def test_r_packages_that_are_missing_are_named(
-    tmp_path: Path, language: str | None, state: str
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ("jsonlite 1.8.4 ", "httr2 is missing"),
+        ("httr2 0.2.2 \njsonlite 1.8.4 ", "httr2 0.2.2 is older than 1.1.1"),
+        ("httr2 1.1.0 \njsonlite 1.8.4 ", "httr2 1.1.0 is older than 1.1.1"),
+    ],
+)
+def test_r_packages_that_are_missing_or_too_old_are_named(
+    tmp_path: Path, language: str | None, state: str, answer: str, problem: str
 ) -> None:
-    rscript = fake_rscript(tmp_path, "4.2.2 \nhttr2 FALSE\njsonlite TRUE")
+    rscript = fake_rscript(tmp_path, f"4.2.2 \n{answer}")
 
     old, packages = doctor.check_r(rscript, language)
 
     assert (old.state, old.what) == ("ok", "R 4.2.2")
-    assert (packages.state, packages.what) == (state, "R packages that are missing: httr2")
+    assert (packages.state, packages.what) == (state, f"R packages: {problem}")
     assert packages.todo.startswith('In R: install.packages(c("httr2"))')
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the fake Rscript is a shell script")
+@pytest.mark.parametrize("version", ["1.1.1", "1.1.1.9000", "1.1.10", "1.3.0"])
+def test_r_packages_that_are_new_enough_are_told_with_their_versions(
+    tmp_path: Path, version: str
+) -> None:
+    rscript = fake_rscript(tmp_path, f"4.2.2 \nhttr2 {version} \njsonlite 1.8.4 ")
+    *_, packages = doctor.check_r(rscript, "r")
+    assert (packages.state, packages.what) == ("ok", f"R packages: httr2 {version}, jsonlite 1.8.4")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the fake Rscript is a shell script")
 def test_an_old_r_and_one_that_does_not_start_are_told(tmp_path: Path) -> None:
-    old = fake_rscript(tmp_path, "4.0.5 \nhttr2 TRUE\njsonlite TRUE")
+    old = fake_rscript(tmp_path, "4.0.5 \nhttr2 1.1.1 \njsonlite 1.8.4 ")
     assert next(doctor.check_r(old, "r")).what == "R 4.0.5 is too old"
     broken = fake_rscript(tmp_path, "Segmentation fault")
     assert next(doctor.check_r(broken, "r")).what == "R does not start"
@@ -191,7 +210,14 @@ def test_the_variables_may_stand_in_renviron(
 
 @pytest.mark.skipif(not shutil.which("Rscript"), reason="R is not installed")
 def test_r_itself_is_asked() -> None:
-    assert [f.state for f in doctor.check_r(shutil.which("Rscript"), "r")] == ["ok", "ok"]
+    """Also where httr2 is as old as Debian 12's: the doctor says the version that R says."""
+    rscript = shutil.which("Rscript") or ""
+    version = doctor.ask_r(rscript, 'cat(format(packageVersion("httr2")))')
+    r, packages = doctor.check_r(rscript, "r")
+    assert r.state == "ok"
+    assert f"httr2 {version}" in packages.what
+    is_new = doctor.ask_r(rscript, f'cat("{version}" >= numeric_version("{HTTR2}"))') == "TRUE"
+    assert packages.state == ("ok" if is_new else "no")
 
 
 def test_the_file_alone_runs_with_the_standard_library(tmp_path: Path, proxy: RunningProxy) -> None:

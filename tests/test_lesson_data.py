@@ -1,6 +1,7 @@
 """The data that the lesson ships is what its README says, and what the practice proxy answers."""
 
 import csv
+import hashlib
 import importlib
 import json
 import sys
@@ -66,6 +67,19 @@ def test_the_shipped_logs_are_what_a_run_on_the_practice_proxy_writes(
     assert without_times(labelling.read_log(log)) == without_times(lines(name))
     assert not failures.exists()
     assert {line["model"] for line in lines(name)} == {model}
+
+
+def test_the_log_of_the_other_prompt_is_what_the_readme_says_of_it() -> None:
+    log = lines("labels-subjects.jsonl")
+    prompt = (EPISODES / "files" / "prompts" / "label-title-subjects.txt").read_bytes()
+    pairs = zip(rows("titles.csv"), log, strict=True)
+    right = {row["id"] for row, line in pairs if row["topic_label"] == line["label"]}
+    coded = {row["id"] for row in rows("codes.csv")}
+    readme = (DATA / "README.md").read_text(encoding="utf-8")
+
+    assert {line["prompt_sha256"] for line in log} == {hashlib.sha256(prompt).hexdigest()}
+    assert f"it gets {len(right - coded)} right" in readme
+    assert f"the two prompts get {len(right & coded)} each" in " ".join(readme.split())
 
 
 def without_times(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

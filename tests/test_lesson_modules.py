@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +21,9 @@ import requests
 EPISODES = Path(__file__).resolve().parents[1] / "episodes"
 
 PRICE = "x-litellm-response-cost"
+
+SLOW = 1.5
+"""Seconds after which the proxy leaves without an answer."""
 
 
 class Proxy(BaseHTTPRequestHandler):
@@ -35,10 +39,16 @@ class Proxy(BaseHTTPRequestHandler):
         earlier = sum(other["messages"] == body["messages"] for other in self.asked) - 1
         if "refused" in text:
             self.answer(400, {"error": {"message": "content_filter", "code": "400"}})
+        elif "spent" in text:
+            error = {"message": "Budget has been exceeded!", "type": "budget_exceeded"}
+            self.answer(int(text.split()[-1]), {"error": error})
         elif "who are you" in text:
             self.answer(401, {"error": {"message": "Authentication Error", "code": "401"}})
         elif "busy" in text and earlier < 2:
             self.answer(429, {"error": {"message": "busy", "code": "429"}}, {"retry-after": "0"})
+        elif "slow" in text:
+            time.sleep(SLOW)
+            self.close_connection = True
         elif "gateway" in text:
             self.answer(403, "<html>Forbidden</html>")
         else:
@@ -202,10 +212,73 @@ def test_a_run_goes_on_after_titles_that_fail_and_resumes(
     assert len(proxy.asked) == 4
 
 
-def test_three_refusals_in_a_row_stop_a_run(labelling: ModuleType, proxy: type[Proxy]) -> None:
-    with pytest.raises(requests.HTTPError, match="content_filter"):
-        labelling.run(titles("refused 1", "refused 2", "refused 3", "four"), "{title}")
+@pytest.mark.parametrize(
+    "failing",
+    [
+        ("refused 1", "refused 2", "refused 3"),
+        ("list", "long", "fence"),
+        ("refused", "list", "refused again"),
+    ],
+)
+def test_three_failures_in_a_row_stop_a_run_and_are_asked_again(
+    labelling: ModuleType, proxy: type[Proxy], failing: tuple[str, ...]
+) -> None:
+    wanted = titles("one", *failing, "five")
+    with pytest.raises(RuntimeError, match="Failures in a row:\nT2: .*\nT3: .*\nT4: "):
+        labelling.run(wanted, "{title}")
+    assert len(proxy.asked) == 4
+    assert labelling.read_log("failures.jsonl") == []
+
+    repaired = titles("one", "two", "three", "four", "five")
+    labelling.run(repaired, "{title}")
+    ids = [record["id"] for record in labelling.read_log("labels.jsonl")]
+    assert ids == ["T1", "T2", "T3", "T4", "T5"]
+
+
+def test_a_run_may_allow_more_failures_in_a_row(labelling: ModuleType) -> None:
+    labelling.run(titles("refused 1", "list", "long", "refused 4"), "{title}", in_a_row=5)
+    failures = labelling.read_log("failures.jsonl")
+    assert [record["id"] for record in failures] == ["T1", "T2", "T3", "T4"]
+
+
+def test_a_label_in_between_ends_a_row_of_failures(labelling: ModuleType) -> None:
+    wanted = titles("refused 1", "list", "three", "refused 2", "long", "six")
+    labelling.run(wanted, "{title}")
+    assert len(labelling.read_log("failures.jsonl")) == 4
+
+
+def test_an_answer_that_does_not_come_in_time_is_noted_and_not_asked_again(
+    labelling: ModuleType, proxy: type[Proxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = sys.modules["files.llm"].session
+    post = session.post
+    monkeypatch.setattr(session, "post", lambda *a, **b: post(*a, **{**b, "timeout": 0.3}))
+    wanted = titles("one", "slow", "three")
+    labelling.run(wanted, "{title}")
+    labelling.run(wanted, "{title}")
+    assert [r["id"] for r in labelling.read_log("labels.jsonl")] == ["T1", "T3"]
+    (failure,) = labelling.read_log("failures.jsonl")
+    assert failure["id"] == "T2"
+    assert "timed out" in failure["problem"]
     assert len(proxy.asked) == 3
+
+
+def test_a_run_without_a_connection_stops_at_once(
+    labelling: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_connection(*_: object, **__: object) -> None:
+        raise requests.ConnectTimeout
+
+    monkeypatch.setattr(sys.modules["files.llm"].session, "post", no_connection)
+    with pytest.raises(requests.ConnectTimeout):
+        labelling.run(titles("one", "two"), "{title}")
+    assert labelling.read_log("failures.jsonl") == []
+
+
+def test_a_log_is_read_by_lines_and_not_at_other_breaks(labelling: ModuleType) -> None:
+    """JSON leaves U+2028 as it is, and Python's splitlines() breaks there."""
+    labelling.append_line("log.jsonl", {"id": "one\u2028two\x85three"})
+    assert labelling.read_log("log.jsonl") == [{"id": "one\u2028two\x85three"}]
 
 
 def test_what_is_wrong_for_every_title_stops_a_run_at_once(
@@ -217,7 +290,22 @@ def test_what_is_wrong_for_every_title_stops_a_run_at_once(
     assert labelling.read_log("failures.jsonl") == []
 
 
-R_CODE = """
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_spent_budget_stops_a_run_at_once_whatever_its_status(
+    labelling: ModuleType, proxy: type[Proxy], status: int
+) -> None:
+    """LiteLLM 1.106.2 and 1.109.1 answer 422, other versions 400 or 429."""
+    with pytest.raises(requests.HTTPError, match=f"{status}: Budget has been exceeded!"):
+        labelling.run(titles("one", "refused", f"spent {status}", "four"), "{title}")
+    assert len(proxy.asked) == 3
+    assert labelling.read_log("failures.jsonl") == []
+
+    labelling.run(titles("one", "refused", "three", "four"), "{title}")
+    assert [r["id"] for r in labelling.read_log("labels.jsonl")] == ["T1", "T3", "T4"]
+    assert [r["id"] for r in labelling.read_log("failures.jsonl")] == ["T2"]
+
+
+R_CODE = r"""
 source("files/llm.R"); source("files/labelling.R")
 ask <- function(text) chat(list(list(role = "user", content = text)))
 message_from <- function(code) tryCatch(code, error = conditionMessage)
@@ -240,20 +328,48 @@ run(wanted[1:3, ], "{title}")
 run(wanted, "{title}")
 stopifnot(
   identical(ids_in("labels.jsonl"), c("T1", "T4")),
-  identical(ids_in("failures.jsonl"), c("T2", "T3"))
+  identical(ids_in("failures.jsonl"), c("T2", "T3")),
+  grepl('"problem":"400: content_filter"}', readLines("failures.jsonl")[1], fixed = TRUE)
 )
 again <- function(...) message_from(run(rows(...), "{title}", log = "l", failures = "f"))
-stopifnot(grepl("content_filter", again("refused 1", "refused 2", "refused 3", "four")))
+stop_words <- "Failures in a row:\nT1: 400: content_filter\nT2: not on the list"
+stopifnot(startsWith(again("refused 1", "list", "long", "four"), stop_words))
+stopifnot(!file.exists("f"), !file.exists("l"))
+again("one", "two", "three", "four")
+stopifnot(identical(ids_in("l"), c("T1", "T2", "T3", "T4")), !file.exists("f"))
+unlink("l")
+run(rows("refused 1", "list", "long", "refused 4"), "{title}", "l", "f", in_a_row = 5)
+stopifnot(length(ids_in("f")) == 4, !file.exists("l"))
+unlink("f")
+stopifnot(
+  grepl("Budget has been exceeded!", again("one", "refused", "spent 400", "four")),
+  identical(ids_in("l"), "T1"), !file.exists("f")
+)
+stopifnot(grepl("Budget has been exceeded!", again("one", "spent 422", "three")))
+unlink("l")
+again("refused 1", "list", "three", "refused 2", "long", "six")
+stopifnot(length(ids_in("f")) == 4, identical(ids_in("l"), c("T3", "T6")))
 unlink(c("l", "f"))
 stopifnot(grepl("Authentication", again("one", "who are you", "three")), !file.exists("f"))
+# Without req_retry(): httr2 0.2.2 asks again after a timeout.
+proxy <- request(base_url) |> req_auth_bearer_token(api_key) |> req_timeout(1)
+again("one", "slow", "three")
+again("one", "slow", "three")
+stopifnot(identical(ids_in("f"), "T2"), identical(ids_in("l"), c("T1", "T3")))
+stopifnot(grepl('"problem":"Timeout was reached', readLines("f"), fixed = TRUE))
+unlink(c("l", "f"))
+refused <- function(...) stop("Connection timed out after 1001 milliseconds")
+chat <- refused
+stopifnot(grepl("Connection", again("one", "two")), !file.exists("f"))
 """
 
 
 @pytest.mark.skipif(not shutil.which("Rscript"), reason="needs R")
 def test_the_modules_of_r_do_the_same(proxy: type[Proxy], tmp_path: Path) -> None:
     (tmp_path / "test.R").write_text(R_CODE)
+    environment = {**os.environ, "R_CLI_NUM_COLORS": "256"}  # as in RStudio
     done = subprocess.run(
-        ["Rscript", "test.R"], capture_output=True, text=True, timeout=120, env=os.environ
+        ["Rscript", "test.R"], capture_output=True, text=True, timeout=120, env=environment
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

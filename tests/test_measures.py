@@ -104,6 +104,11 @@ def test_minutes_count_speech_code_and_discussion(page: Episode) -> None:
     assert "Not read" not in prose(page, "python")
 
 
+def test_what_is_folded_takes_no_minutes(page: Episode) -> None:
+    folded = ":::: spoiler\n\n## At home\n\nRead it.\n\n```python\ntwo = 2\n```\n\n::::\n"
+    assert minutes(read_episode("page.md", PAGE + "\n" + folded)) == minutes(page)
+
+
 @cache
 def episode(name: str) -> Episode:
     return read_episode(name, (ROOT / "episodes" / name).read_text(encoding="utf-8"))

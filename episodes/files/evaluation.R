@@ -1,7 +1,7 @@
 # Compare the labels of a model with the codes of people.
 #
-# The episode "Evaluate against human codes" builds the first half of this file, the episode after it
-# the second. Nothing here sends a request.
+# The episodes "Evaluate against human codes" and "How sure, and how far off?" use it. Nothing here
+# sends a request.
 
 library(jsonlite)
 

@@ -34,7 +34,11 @@ label_format <- function(labels) {
 read_label <- function(reply, labels) {
   reason <- reply$choices[[1]]$finish_reason
   if (reason != "stop") no_label("finish_reason is ", reason)
-  text <- text_of(reply)
+  label_in(text_of(reply), labels)
+}
+
+# The label in the text of a reply, which must be an object with a label from the list.
+label_in <- function(text, labels) {
   answer <- tryCatch(parse_json(text), error = function(problem) NULL)
   label <- if (is.list(answer)) answer[["label"]]
   if (!is.character(label)) no_label("not an object with a label: ", text)
@@ -91,29 +95,51 @@ ids_in <- function(path) {
 
 # Label the titles that are in neither file yet, each with one line in one of them.
 #
-# A title that the proxy or its provider refuses (400), and a reply without a label, go to the
-# failures, and the run goes on. Three refusals in a row stop it, because then it is not the
-# titles; every other error stops it at once. Call it again to resume.
+# A title that the proxy or its provider refuses (400), a reply without a label, and an answer that
+# does not come in time are failures of one title: the run goes on, and notes them once another title
+# works. Three of them in a row stop it, because then it is not the titles, and every other error
+# stops it at once. Call it again to resume: what failed just before a stop is not noted, so it is
+# asked again.
 run <- function(titles, prompt, log = "labels.jsonl",
-                failures = "failures.jsonl", ...) {
-  done <- c(ids_in(log), ids_in(failures))
-  refused <- 0
-  note <- function(row, problem) {
-    append_line(failures, list(id = row$id, problem = conditionMessage(problem)))
-  }
-  todo <- titles[!titles$id %in% done, ]
+                failures = "failures.jsonl", in_a_row = 3, ...) {
+  todo <- titles[!titles$id %in% c(ids_in(log), ids_in(failures)), ]
+  failed <- list()
   for (row in split(todo, seq_len(nrow(todo)))) {
-    tryCatch(
-      {
-        append_line(log, label_title(row, prompt, ...))
-        refused <- 0
-      },
-      httr2_http_400 = function(problem) {
-        refused <<- refused + 1
-        if (refused == 3) stop(problem)
-        note(row, problem)
-      },
-      no_label = function(problem) note(row, problem)
-    )
+    record <- tryCatch(label_title(row, prompt, ...), error = function(problem) problem)
+    if (!inherits(record, "error")) {
+      append_lines(failures, failed)
+      append_line(log, record)
+      failed <- list()
+    } else if (concerns_one_title(record)) {
+      failed <- c(failed, list(list(id = row$id, problem = words_of(record))))
+      if (length(failed) == in_a_row) {
+        words <- sapply(failed, function(one) paste0(one$id, ": ", one$problem))
+        stop(paste(c("Failures in a row:", words), collapse = "\n"), call. = FALSE)
+      }
+    } else {
+      stop(record)
+    }
   }
+  append_lines(failures, failed)
+}
+
+append_lines <- function(path, records) {
+  for (record in records) append_line(path, record)
+}
+
+# Whether the next title may work: this one is refused, without a label, or not in time. (Some
+# versions of LiteLLM report a spent budget with 400, too. What curl says about a connection that
+# cannot be made is "Connection timed out".)
+concerns_one_title <- function(problem) {
+  if (inherits(problem, "httr2_http_400")) {
+    return(!grepl('"budget_exceeded"', resp_body_string(problem$resp), fixed = TRUE))
+  }
+  inherits(problem, "no_label") ||
+    grepl("Operation timed out", conditionMessage(problem), fixed = TRUE)
+}
+
+# What went wrong. (The message of an error of httr2 is as wide and as colourful as the console.)
+words_of <- function(problem) {
+  if (inherits(problem, "httr2_http_400")) return(paste("400:", message_of(problem$resp)))
+  conditionMessage(if (is.null(problem$parent)) problem else problem$parent)
 }

@@ -39,9 +39,14 @@ def label_format(labels):
 
 def read_label(reply, labels):
     """The label in a reply. A reply without a usable one raises ValueError, which says why."""
-    if reply["choices"][0]["finish_reason"] != "stop":
-        raise ValueError(f"finish_reason is {reply['choices'][0]['finish_reason']}")
-    text = text_of(reply)
+    reason = reply["choices"][0]["finish_reason"]
+    if reason != "stop":
+        raise ValueError(f"finish_reason is {reason}")
+    return label_in(text_of(reply), labels)
+
+
+def label_in(text, labels):
+    """The label in the text of a reply, which must be an object with a label from the list."""
     try:
         label = json.loads(text)["label"]
     except (ValueError, KeyError, TypeError):
@@ -89,27 +94,46 @@ def read_log(path):
     """The records of a log; an empty list if there is no file yet."""
     if not Path(path).exists():
         return []
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    with open(path, encoding="utf-8") as log:
+        return [json.loads(line) for line in log]
 
 
-def run(titles, prompt, log="labels.jsonl", failures="failures.jsonl", **options):
+def run(titles, prompt, log="labels.jsonl", failures="failures.jsonl", in_a_row=3, **options):
     """Label the titles that are in neither file yet, each with one line in one of them.
 
-    A title that the proxy or its provider refuses (400), and a reply without a label, go to the
-    failures, and the run goes on. Three refusals in a row stop it, because then it is not the
-    titles; every other error stops it at once. Call it again to resume.
+    A title that the proxy or its provider refuses (400), a reply without a label, and an answer
+    that does not come in time are failures of one title: the run goes on, and notes them once
+    another title works. Three of them in a row stop it, because then it is not the titles, and every
+    other error stops it at once. Call it again to resume: what failed just before a stop is not
+    noted, so it is asked again.
     """
     done = {record["id"] for record in read_log(log) + read_log(failures)}
-    refused = 0
+    failed = []
     for row in tqdm([row for row in titles if row["id"] not in done]):
         try:
-            append_line(log, label_title(row, prompt, **options))
-            refused = 0
-        except requests.HTTPError as error:
-            refused += 1
-            if error.response.status_code != 400 or refused == 3:
+            record = label_title(row, prompt, **options)
+        except (requests.HTTPError, requests.ReadTimeout, ValueError) as error:
+            if not concerns_one_title(error):
                 raise
-            append_line(failures, {"id": row["id"], "problem": str(error)})
-        except ValueError as error:
-            append_line(failures, {"id": row["id"], "problem": str(error)})
+            failed.append({"id": row["id"], "problem": str(error)})
+            if len(failed) == in_a_row:
+                words = [f"{one['id']}: {one['problem']}" for one in failed]
+                raise RuntimeError("\n".join(["Failures in a row:", *words])) from None
+        else:
+            append_lines(failures, failed)
+            append_line(log, record)
+            failed = []
+    append_lines(failures, failed)
+
+
+def append_lines(path, records):
+    for record in records:
+        append_line(path, record)
+
+
+def concerns_one_title(error):
+    """Whether the next title may work. (Some versions of LiteLLM report a spent budget with 400.)"""
+    if not isinstance(error, requests.HTTPError):
+        return True
+    response = error.response
+    return response.status_code == 400 and '"budget_exceeded"' not in response.text

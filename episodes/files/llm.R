@@ -3,6 +3,7 @@
 # This is the function that the episode "Chat completions" builds, with what the two episodes after
 # it add: the cost of an answer, and another try after a failure that may pass. Address, key and
 # model come from the environment variables LITELLM_BASE_URL, LITELLM_API_KEY and LITELLM_MODEL.
+# The lesson needs httr2 1.1.1 or newer.
 
 library(httr2)
 

@@ -258,6 +258,15 @@ FRAME = re.compile(r"\s|$|-{3,}|\.\.\.$|(File|Cell|Input) |\S+ in ")
 """A line of a traceback above the error itself, as Python and Jupyter write it."""
 
 
+WRAPPED = re.compile(r"\n {2}(?=\S)")
+BULLET = re.compile(r"^[ℹi*] (?=\S)", re.MULTILINE)
+
+
+def _of_any_console(text: str) -> str:
+    """An error of R without what depends on the console's width, and on the version of httr2."""
+    return BULLET.sub("• ", WRAPPED.sub(" ", text))
+
+
 def same_error(execution: Execution) -> bool:
     """Whether the error that was raised ends as the page shows it."""
     shown, raised = _shown_and_raised(execution)
@@ -273,6 +282,8 @@ def _shown_and_raised(execution: Execution) -> tuple[str, str]:
     shown, failure = execution.block.shows("error"), execution.failure
     want = lines_of(shown.text) if shown else []
     got = lines_of(failure.text) if failure else []
+    if execution.block.language == "r":
+        want, got = (lines_of(_of_any_console("\n".join(lines))) for lines in (want, got))
     if execution.block.language == "python" and failure:
         want = _without_traceback(want, failure.name)
     got = got[-1:] if len(want) == 1 else got

@@ -11,6 +11,9 @@ EMPTY = Failure("AssertionError", "AssertionError")
 LINES = Failure("HTTPError", "HTTPError: 500 a mock error\n\nLiteLLM: no fallback.\nGroup: a")
 WARNED = Failure("ShellError", "warning: old\ncurl: (7) refused\ncurl: (7) again")
 R = Failure("ERROR", "Error in `resp_abort()`:\n! HTTP 500 Internal Server Error.\n• mock")
+WIDE = "! HTTP 422.\n{} the budget is used up\n\nLiteLLM: no fallback was attempted."
+OLD = Failure("ERROR", WIDE.format("•"))
+NEW = Failure("ERROR", WIDE.format("ℹ").replace(" used", "\n  used").replace(" was", "\n  was"))
 SYNTAX = Failure("SyntaxError", "SyntaxError: '(' was never closed")
 
 
@@ -81,6 +84,9 @@ SyntaxError: '(' was never closed"""
         ("bash", "warning: ...\ncurl: (7) again", WARNED),
         ("r", R.text, R),
         ("r", "Error in `...()`:\n! HTTP 500 ...\n• mock", R),
+        ("r", NEW.text, OLD),
+        ("r", OLD.text, NEW),
+        ("r", WIDE.format("i"), NEW),
     ],
 )
 def test_errors_that_agree(language: str, shown: str, failure: Failure) -> None:
@@ -107,6 +113,10 @@ def test_errors_that_agree(language: str, shown: str, failure: Failure) -> None:
         ("bash", "curl: (7) refused", WARNED),
         ("r", R.text.replace("HTTP 500", "HTTP 503"), R),
         ("r", R.text.replace("resp_abort", "abort"), R),
+        ("r", NEW.text.replace("ℹ ", ""), OLD),
+        ("r", NEW.text.replace("\n\n", "\n"), NEW),
+        ("r", NEW.text.replace("used", " used"), NEW),
+        ("python", NEW.text, OLD),
     ],
 )
 def test_errors_that_differ(language: str, shown: str, failure: Failure) -> None:

@@ -275,7 +275,16 @@ keep <- function(bytes) {
   pieces <<- c(pieces, rawToChar(bytes))
   TRUE
 }
-ask("chat/completions", c(hello, stream = TRUE), key) |> req_stream(keep)
+streamed <- ask("chat/completions", c(hello, stream = TRUE), key)
+if (packageVersion("httr2") < "1.1.1") {
+  req_stream(streamed, keep)  # which httr2 1.2.0 has no longer
+} else {
+  connection <- req_perform_connection(streamed)
+  while (!resp_stream_is_complete(connection)) {
+    pieces <- c(pieces, resp_stream_sse(connection)$data)
+  }
+  close(connection)
+}
 cat(grepl("[DONE]", paste(pieces, collapse = ""), fixed = TRUE), "\n")
 
 tryCatch(
