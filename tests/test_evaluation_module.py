@@ -31,6 +31,8 @@ stopifnot(limits[1] < f1(coded, "health"), f1(coded, "health") < limits[2])
 rare <- data.frame(reference = rep("none", 30), model = rep("none", 30))
 rare[1, ] <- "health"
 stopifnot(all(interval(f1, rare, "health") == 1))
+many <- try(interval(function(data) data$reference == "none", rare), silent = TRUE)
+stopifnot(grepl("one number", many))
 twice <- try(coded_titles("twice.jsonl"), silent = TRUE)
 stopifnot(grepl("two labels", twice))
 """
@@ -80,6 +82,12 @@ def test_a_label_that_is_missing_from_resamples_has_an_interval(evaluation: Modu
     rare.loc[29, "model"] = "health"
     with pytest.warns(RuntimeWarning):
         assert list(evaluation.interval(evaluation.f1, rare, "health")) == [1, 1]
+
+
+def test_a_score_that_is_a_column_is_an_error(evaluation: ModuleType) -> None:
+    rare = pd.DataFrame({"reference": ["none"] * 30})
+    with pytest.raises(ValueError, match="one number"):
+        evaluation.interval(lambda data: data["reference"] == "none", rare)
 
 
 def test_wilson_is_right_at_both_ends(evaluation: ModuleType) -> None:

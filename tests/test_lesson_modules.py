@@ -224,7 +224,7 @@ def test_three_failures_in_a_row_stop_a_run_and_are_asked_again(
     labelling: ModuleType, proxy: type[Proxy], failing: tuple[str, ...]
 ) -> None:
     wanted = titles("one", *failing, "five")
-    with pytest.raises(RuntimeError, match="Failures in a row:\nT2: .*\nT3: .*\nT4: "):
+    with pytest.raises(RuntimeError, match=r"Failures in a row:\nT2: .*\nT3: .*\nT4: "):
         labelling.run(wanted, "{title}")
     assert len(proxy.asked) == 4
     assert labelling.read_log("failures.jsonl") == []

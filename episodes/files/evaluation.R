@@ -47,8 +47,11 @@ cohen_kappa <- function(a, b) {
   (observed - expected) / (1 - expected)
 }
 
-# The 95 % bootstrap interval of any score(data, ...).
+# The 95 % bootstrap interval of any score(data, ...) that is one number.
 interval <- function(score, data, ...) {
+  if (length(score(data, ...)) != 1) {
+    stop("the score has to be one number, such as a mean")
+  }
   set.seed(1)
   values <- numeric(1000)
   for (i in 1:1000) {

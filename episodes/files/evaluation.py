@@ -48,7 +48,9 @@ def cohen_kappa(a, b):
 
 
 def interval(score, data, *more):
-    """The 95 % bootstrap interval of any score(data, *more)."""
+    """The 95 % bootstrap interval of any score(data, *more) that is one number."""
+    if np.ndim(score(data, *more)) > 0:
+        raise ValueError("the score has to be one number, such as a mean")
     values = []
     for seed in range(1000):
         again = data.sample(len(data), replace=True, random_state=seed)

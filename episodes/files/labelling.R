@@ -96,10 +96,10 @@ ids_in <- function(path) {
 # Label the titles that are in neither file yet, each with one line in one of them.
 #
 # A title that the proxy or its provider refuses (400), a reply without a label, and an answer that
-# does not come in time are failures of one title: the run goes on, and notes them once another title
-# works. Three of them in a row stop it, because then it is not the titles, and every other error
-# stops it at once. Call it again to resume: what failed just before a stop is not noted, so it is
-# asked again.
+# does not come in time are failures of one title: the run goes on, and notes them once another
+# title works. Three of them in a row stop it, because then it is not the titles, and every other
+# error stops it at once. Call it again to resume: what failed just before a stop is not noted, so
+# it is asked again.
 run <- function(titles, prompt, log = "labels.jsonl",
                 failures = "failures.jsonl", in_a_row = 3, ...) {
   todo <- titles[!titles$id %in% c(ids_in(log), ids_in(failures)), ]

@@ -103,9 +103,9 @@ def run(titles, prompt, log="labels.jsonl", failures="failures.jsonl", in_a_row=
 
     A title that the proxy or its provider refuses (400), a reply without a label, and an answer
     that does not come in time are failures of one title: the run goes on, and notes them once
-    another title works. Three of them in a row stop it, because then it is not the titles, and every
-    other error stops it at once. Call it again to resume: what failed just before a stop is not
-    noted, so it is asked again.
+    another title works. Three of them in a row stop it, because then it is not the titles, and
+    every other error stops it at once. Call it again to resume: what failed just before a stop is
+    not noted, so it is asked again.
     """
     done = {record["id"] for record in read_log(log) + read_log(failures)}
     failed = []
@@ -132,7 +132,7 @@ def append_lines(path, records):
 
 
 def concerns_one_title(error):
-    """Whether the next title may work. (Some versions of LiteLLM report a spent budget with 400.)"""
+    """Whether the next title may work. (Some versions of LiteLLM send 400 for a spent budget.)"""
     if not isinstance(error, requests.HTTPError):
         return True
     response = error.response
