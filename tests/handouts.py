@@ -273,9 +273,12 @@ def about(found: Exercise, copies: str) -> str:
     )
 
 
+TABS = re.compile(r"^:{3,} *group-tab *$.*?^:{3,} *$", re.MULTILINE | re.DOTALL)
+
+
 def sheet(found: Exercise) -> str:
-    """One page of A4 to write on."""
-    body = rendered("\n".join(found.lines), write=True)
+    """One page of A4 to write on. Code is completed on the laptop."""
+    body = rendered(TABS.sub("", "\n".join(found.lines)), write=True)
     top = f"<h1>{html.escape(found.title)}</h1>\n{about(found, 'Print one for each learner.')}"
     main = f"<main>\n{top}\n{body}</main>"
     return PAGE.format(title=html.escape(found.title), kind="a sheet", body=main, width=0, height=0)
