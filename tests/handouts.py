@@ -261,7 +261,7 @@ def rendered(text: str, write: bool = False) -> str:
             flags=re.DOTALL,
         )
         body = re.sub(r"(<p>[A-Z]\. (?:(?!</p>).)*</p>)", rf"\1{line}", body, flags=re.DOTALL)
-        body = body.replace("</blockquote>", "</blockquote>" + line * 10) + line
+        body = body.replace("</blockquote>", "</blockquote>" + line * 8) + line
     body = body.replace("<th></th>", "<td></td>")  # a header that is empty is none
     return body.replace(BLANK, '<span class="blank"></span>')
 
