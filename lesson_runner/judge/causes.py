@@ -195,12 +195,12 @@ def _name_of_error(result: Result, execution: Execution) -> str:
 
 def _name_of_difference(shown: str, actual: str, difference: str) -> str:
     way = ways_to_agree(shown, actual)
-    if way is not None:
-        if not way.order:
-            return "order"
+    if way is not None and way.order:
         return "digits" if way.blanks else "blanks"
     changed = "\n".join(line[1:] for line in difference.splitlines() if line[:1] in "+-")
-    return "newer libraries" if NEWER.search(changed) else "output"
+    if NEWER.search(changed):
+        return "newer libraries"
+    return "order" if way is not None else "output"
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,11 @@ def test_the_cause_of_a_failure_of_the_shell(made_lesson: MadeLesson, code: str,
     assert cause_of(failed).name == name
 
 
+def test_numpy_writes_fewer_blanks_than_it_did(made_lesson: MadeLesson) -> None:
+    (failed,) = made_lesson.check(block("print('[[3. 3.]]')", "[[ 3.  3.]]")).failed
+    assert cause_of(failed).name == "newer libraries"
+
+
 def test_a_module_that_a_package_does_not_have_is_the_pages_fault(made_lesson: MadeLesson) -> None:
     (failed,) = made_lesson.check(block("import json.puplot")).failed
     assert cause_of(failed).name == "error"
