@@ -26,6 +26,8 @@ write_manifest <- function(log, failures, titles, files, response,
     # One unknown cost makes the sum unknown instead of too small.
     cost = round(sum(as.numeric(lines$cost)), 6),
     files = lapply(sapply(files, read_prompt), fingerprint),
+    # From here on it is how things are now, and not how they were during the run.
+    written = format(Sys.time(), "%Y-%m-%dT%H:%M:%S+00:00", tz = "UTC"),
     commit = commit(),
     versions = list(r = as.character(getRversion()),
                     httr2 = as.character(packageVersion("httr2"))),

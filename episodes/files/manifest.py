@@ -6,6 +6,7 @@ The episode "Reproduce and report" explains what is in it. Nothing here sends a 
 import json
 import platform
 import subprocess
+from datetime import datetime, timezone
 from importlib.metadata import version
 
 import pandas as pd
@@ -37,6 +38,8 @@ def write_manifest(log, failures, titles, files, response, path="manifest.json")
         "completion_tokens": sum(line["completion_tokens"] for line in lines),
         "cost": sum_if_known([line["cost"] for line in lines]),
         "files": {name: fingerprint(read_prompt(name)) for name in files},
+        # From here on it is how things are now, and not how they were during the run.
+        "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "commit": commit(),
         "versions": {"python": platform.python_version(), "requests": version("requests")},
         "proxy": {name: response.headers.get(f"x-litellm-{name}") for name in HEADERS},
