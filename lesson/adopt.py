@@ -58,7 +58,7 @@ jobs:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_page_arguments(parser, Limits.seconds)
     parser.add_argument("--write", action="store_true", help="write the files, not only show them")
-    parser.set_defaults(update=False, exitfirst=False, parse_only=False)
+    parser.set_defaults(update=False, exitfirst=False, parse_only=False, json=None)
 
 
 def run(options: argparse.Namespace) -> int:
