@@ -36,7 +36,8 @@ SHIPPED = ("episodes/data", "episodes/files")
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 HOME = "https://github.com/carpentries-incubator/llm-apis-litellm"
 
-WORKFLOW_FILE = ".github/workflows/code.yaml"
+WORKFLOW_FILE = ".github/workflows/code.yml"
+"""Not `.yaml`: the Workbench deletes those when it updates its own workflows."""
 WORKFLOW = """\
 name: code of the lesson
 on: [push, pull_request]
