@@ -18,7 +18,7 @@ from lesson.show import counted
 from lesson_runner import LANGUAGES
 from lesson_runner.page.episode import Episode
 from lesson_runner.page.lesson import find_lesson
-from lesson_runner.page.places import FOLDERS, LessonError
+from lesson_runner.page.places import FOLDERS, NO_PAGES, LessonError
 
 EXAMPLE = "lesson stamp build/check.json --out build/site"
 
@@ -147,7 +147,8 @@ def copy(root: Path, out: Path) -> None:
             ignored = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", ".DS_Store")
             shutil.copytree(root / folder, out / folder, ignore=ignored)
     for pattern in FILES:
-        for file in root.glob(pattern):
+        # CONTRIBUTING.md and README.md are no pages, and link to files that are not copied.
+        for file in (f for f in root.glob(pattern) if pattern != "*.md" or f.name not in NO_PAGES):
             to = out / file.relative_to(root)
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, to)

@@ -75,6 +75,9 @@ def lesson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "episodes" / "data" / "titles.csv").write_text("id\n")
     (folder / "index.md").write_text("---\nsite: sandpaper::sandpaper_site\n---\n\nHello.\n")
     (folder / "secret.txt").write_text("not for the site\n")
+    (folder / "CONTRIBUTING.md").write_text("See [the secret](secret.txt).\n")
+    (folder / "site").mkdir()
+    (folder / "site" / "README.md").write_text("Built here.\n")
     monkeypatch.chdir(folder)
     return folder
 
@@ -91,7 +94,9 @@ def test_the_copy_is_stamped_and_the_lesson_stays_as_it_is(lesson: Path) -> None
     assert (site / "episodes" / "b.md").read_text() == (lesson / "episodes" / "b.md").read_text()
     assert (site / "episodes" / "data" / "titles.csv").is_file()
     assert (site / "index.md").is_file()
+    assert (site / "site" / "README.md").is_file()
     assert not (site / "secret.txt").exists()
+    assert not (site / "CONTRIBUTING.md").exists()
     assert main(["stamp", "report.json", "--out", "build/site"]) == 0
     assert (site / "episodes" / "a.md").read_text() == copied
 
