@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -688,7 +689,8 @@ def strange_lists(text: str) -> list[str]:
 
 
 def test_lists_that_pandoc_reads_in_its_own_way_are_found() -> None:
-    text = "- a. text\n- A text\n\n5. 0. Saying no\n\n(a) text\n\n1. One\n\n- `a.` text\n\n```text\n(a) text\n```\n"
+    text = "- a. text\n- A text\n\n5. 0. Saying no\n\n(a) text\n\n1. One\n\n- `a.` text\n\n"
+    text += "```text\n(a) text\n```\n"
     assert strange_lists(text) == ["- a.", "5. 0.", "(a)"]
 
 
@@ -740,7 +742,7 @@ def test_tables_have_proportions(page: PurePosixPath) -> None:
 def columns_without_a_name(text: str) -> list[str]:
     """Heads of tables with an empty cell, which a screen reader reads as nothing."""
     lines = text.splitlines()
-    heads = [a for a, b in zip(lines, lines[1:], strict=False) if re.fullmatch(r"\|[ :|-]+\|", b)]
+    heads = [a for a, b in pairwise(lines) if re.fullmatch(r"\|[ :|-]+\|", b)]
     return [head for head in heads if re.search(r"\|\s*\|", head) and head.startswith("|")]
 
 
