@@ -94,6 +94,7 @@ def test_each_workaround_for_the_theme_is_told_to_those_who_could_do_without_it(
     assert style is not None
     guide = (ROOT / "CONTRIBUTING.md").read_text()
     section = guide.partition("## What we work around")[2].partition("\n## ")[0]
-    for selector in (".accordion-button", ".code-label", "pre.output", "pre.error", "table"):
+    selectors = (".accordion-button", ".code-label", "pre.output", "pre.error", "pre", "table")
+    for selector in (*selectors, ".lesson-title-md"):
         assert selector in style[1]
         assert f"`{selector}`" in section

@@ -28,7 +28,12 @@ PHONE_PAGE = """\
 .accordion-button {{ height: 43px; font-size: 22px }} .code-label {{ width: 80px; margin: 0 }}
 table {{ display: table; max-width: max-content; overflow: auto }}
 pre, pre code {{ white-space: pre }}
+body {{ margin: 0 }} nav {{ position: relative; margin-top: 45px; height: 53px }}
+.lesson-title-md {{ position: absolute; font-size: 18px; margin-left: 140px }}
+.btn {{ position: absolute; left: 155px; top: 10px }}
 </style>
+<nav><div class="lesson-title-md">LLM APIs for Research with LiteLLM</div>
+<a class="btn">Search the All In One page</a></nav>
 <main><div class="accordion"><div><button class="accordion-button" style="width: 300px">
 A title that is longer than the bar of its closed solution is wide on any phone</button></div></div>
 <h3 class="code-label">PYTHON EXERCISE</h3>
@@ -77,11 +82,14 @@ def shown(page: Page, tmp_path: Path, more: str, width: int) -> dict[str, bool]:
           const label = document.querySelector('.code-label');
           const bar = document.querySelector('.accordion-button');
           const table = document.querySelector('table').getBoundingClientRect();
+          const [title, search] = ['.lesson-title-md', '.btn'].map(
+            name => document.querySelector(name).getBoundingClientRect());
           const line = 2 * parseFloat(getComputedStyle(label).fontSize);
           return {
             bar: fits(bar),
             table: table.right <= innerWidth,
             label: label.getClientRects()[0].height < line,
+            search: title.bottom <= search.top && title.top >= 0,
             error: !wide(document.querySelector('pre')),
           };
         }"""
@@ -96,6 +104,7 @@ def test_titles_labels_and_tables_fit_a_phone(page: Page, tmp_path: Path) -> Non
         "bar": True,
         "label": True,
         "table": True,
+        "search": True,
         "error": False,  # what is printed in columns would be torn apart
     }
     assert shown(page, tmp_path, style, 1280)["error"]
