@@ -10,7 +10,7 @@ LITELLM_NEWEST := .venv-litellm-newest/bin/litellm
 KEYS := tests/mock_proxy/real_keys
 
 .DEFAULT_GOAL := lesson
-.PHONY: lesson teach notebooks handouts test contract contract-newest contract-environment \
+.PHONY: lesson teach notebooks handouts site test contract contract-newest contract-environment \
   browser browser-environment links clean
 
 ## Run every block of every page, print the table, and write the notebooks.
@@ -33,6 +33,18 @@ notebooks: $(INSTALLED)
 ## title or an exercise of an episode has changed.
 handouts: $(INSTALLED)
 	$(BIN)/python tests/handouts.py
+
+## The lesson's site, as the Carpentries Workbench builds it, in build/site/site/docs. It needs R and
+## the Workbench, and says so. Each page ends with what happened when its blocks ran: now.
+site: $(INSTALLED)
+	@command -v Rscript > /dev/null || { echo "The site needs R, with the Carpentries Workbench:" \
+	  "https://carpentries.github.io/workbench/ says how to install both."; exit 2; }
+	@Rscript .ci/site.R
+	@mkdir -p build
+	$(BIN)/python -m lesson check --json build/check.json
+	$(BIN)/python -m lesson stamp build/check.json --out build/site
+	Rscript .ci/site.R build/site
+	$(BIN)/python .ci/dead_links.py build/site/site/docs
 
 ## Everything that continuous integration checks. More options: make test PYTEST_ARGS="-x -k mock"
 test: $(INSTALLED)-for-tests

@@ -36,7 +36,8 @@ SHIPPED = ("episodes/data", "episodes/files")
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 HOME = "https://github.com/carpentries-incubator/llm-apis-litellm"
 
-WORKFLOW_FILE = ".github/workflows/code.yaml"
+WORKFLOW_FILE = ".github/workflows/code.yml"
+"""Not `.yaml`: the Workbench deletes those when it updates its own workflows."""
 WORKFLOW = """\
 name: code of the lesson
 on: [push, pull_request]
@@ -58,7 +59,7 @@ jobs:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_page_arguments(parser, Limits.seconds)
     parser.add_argument("--write", action="store_true", help="write the files, not only show them")
-    parser.set_defaults(update=False, exitfirst=False, parse_only=False)
+    parser.set_defaults(update=False, exitfirst=False, parse_only=False, json=None)
 
 
 def run(options: argparse.Namespace) -> int:

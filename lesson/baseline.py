@@ -20,7 +20,7 @@ EXAMPLE = "lesson baseline"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_page_arguments(parser, Limits.seconds)
-    parser.set_defaults(update=False, exitfirst=False, parse_only=False)
+    parser.set_defaults(update=False, exitfirst=False, parse_only=False, json=None)
 
 
 def run(options: argparse.Namespace) -> int:

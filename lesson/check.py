@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from lesson.options import add_page_arguments, lesson_of
-from lesson.practice import environment_of
+from lesson.practice import PracticeProxy, environment_of
 from lesson.show import (
     Outcome,
     console_of_the_call,
@@ -167,6 +168,9 @@ def check(
                 bar.update(task, description=f"{episodes[page].path} {part}")
                 checked = verification.start(episodes[page], part).result()
                 found.append(require(checked, options))
+                if options.json and isinstance(verification.environment, PracticeProxy):
+                    models = verification.environment.recorded(episodes[page].path, part)
+                    outcome.recorded[episodes[page].path, part] = models
                 bar.advance(task)
                 if options.exitfirst and found[-1].failed:
                     stopped = found[-1].failed[0].place
@@ -270,6 +274,16 @@ def updated(
 
 def write_json(file: Path, outcome: Outcome) -> None:
     records: list[dict[str, Any]] = [report.block_record(r) for r in outcome.without_meaning]
-    records += [report.block_record(result) for result in outcome.results]
+    records += [report.block_record(result) for result in outcome.others]
+    today = datetime.now(timezone.utc).date().isoformat()
+    nothing: dict[str, Any] = {"ran": None, "version": "", "recorded": []}
+    records = [record | nothing for record in records]
+    for one in outcome.checked:
+        models = outcome.recorded.get((one.episode.path, one.language), ())
+        happened = {"version": one.version, "recorded": [*models]}
+        for result in one.results:
+            record = report.block_record(result) | nothing
+            ran = result.outcome in ("passed", "failed")
+            records.append(record | {"ran": today} | happened if ran else record)
     records.sort(key=lambda record: (record["path"], record["line"]))
     file.write_text(json.dumps(records, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

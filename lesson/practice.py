@@ -50,6 +50,7 @@ class PracticeProxy:
         self._url = ""
         self._answers = False
         self._one_at_a_time = threading.Lock()
+        self._given: dict[tuple[str, str], dict[str, str]] = {}
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
@@ -73,12 +74,37 @@ class PracticeProxy:
             if self.process.poll() is None:
                 self._say(json.dumps([key, f"{path} {language}"]))
                 if not self._answers or self._acknowledged.get():
-                    return {
+                    given = {
                         "LITELLM_BASE_URL": self._url,
                         "LITELLM_API_KEY": key,
                         "LITELLM_MODEL": PRACTICE_MODEL,
                     }
+                    self._given[path, language] = given
+                    return given
         raise RuntimeError("the practice proxy has ended")
+
+    __call__ = environment
+    """Fulfils `EnvironmentFor`."""
+
+    def recorded(self, path: str, language: str) -> tuple[str, ...]:
+        """The models whose recorded answers this page got, by the names that people know.
+
+        A model that has a recording answers nothing else here, and only answers are in the log.
+        """
+        import urllib.request  # light to import, as above
+
+        if (given := self._given.get((path, language))) is None:
+            return ()
+        key = given["LITELLM_API_KEY"]
+        request = urllib.request.Request(
+            f"{given['LITELLM_BASE_URL']}/spend/logs?api_key={key}",
+            headers={"Authorization": f"Bearer {key}"},
+        )
+        # Whatever web proxy the environment names: this one is on this computer.
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(request, timeout=60) as response:
+            asked = {call["model_group"] for call in json.load(response)}
+        return tuple(name for model, name in _recorded_models() if model in asked)
 
     def _say(self, line: str) -> None:
         assert self.process.stdin is not None
@@ -90,6 +116,17 @@ class PracticeProxy:
         self.process.kill()
         with contextlib.suppress(BrokenPipeError):
             self.process.__exit__(None, None, None)  # closes the pipes, waits
+
+
+def _recorded_models() -> Iterator[tuple[str, str]]:
+    """Each model of the practice proxy that has a recording, with its maker's name for it."""
+    from mock_proxy import practice
+
+    for model in practice().models:
+        if model.recording:
+            with model.recording.open(encoding="utf-8") as lines:
+                about = json.loads(next(lines))["recording"]
+            yield model.name, about.get("name", model.name)
 
 
 _early: list[PracticeProxy] = []
@@ -128,7 +165,7 @@ def environment_of(episodes: Iterable[Episode]) -> Iterator[EnvironmentFor]:
 
 
 @contextlib.contextmanager
-def practice_environment(preferred_port: int = 0) -> Iterator[EnvironmentFor]:
+def practice_environment(preferred_port: int = 0) -> Iterator[PracticeProxy]:
     """One proxy on a free port; a fresh key, with counters of its own, for every notebook.
 
     The preferred port is taken if it is free: outputs then show an address that people know.
@@ -141,6 +178,6 @@ def practice_environment(preferred_port: int = 0) -> Iterator[EnvironmentFor]:
     is_ready = _early and not preferred_port
     proxy = _early.pop() if is_ready else PracticeProxy(preferred_port)
     try:
-        yield proxy.environment
+        yield proxy
     finally:
         proxy.end()

@@ -33,6 +33,8 @@ class Outcome:
     """Fences, directives and settings that are problems."""
     gone: list[Known] = field(default_factory=list)
     """Known problems that are none any more; those of blocks are in `checked`."""
+    recorded: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    """By page and part: the models whose recorded answers it got."""
 
     def add_problems(
         self, problems: Iterable[Problem], baseline: Baseline, path: str = ""

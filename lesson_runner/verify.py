@@ -49,6 +49,8 @@ class Checked:
     missing: str = ""
     gone: tuple[Known, ...] = ()
     """Failures that the baseline has and that did not happen."""
+    version: str = ""
+    """Of the language that ran, as its kernel says it."""
 
     @property
     def failed(self) -> tuple[Result, ...]:
@@ -190,7 +192,7 @@ class Verification:
         )
         found = results_of_run(episode, part, run, answers_vary=self.answers_vary)
         results = tuple(map(self._with_figure, found))
-        return Checked(episode, part, results, run.seconds)
+        return Checked(episode, part, results, run.seconds, version=run.version)
 
     def _before(self, path: str, language: str) -> Before:
         """What runs before the page: the pages that it continues, then its `setup`."""

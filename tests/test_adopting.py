@@ -113,7 +113,7 @@ def test_what_adopt_shows_is_a_patch_and_it_writes_nothing(
     done = subprocess.run(["git", "apply", "-"], input=patch, text=True, cwd=lesson, check=False)
     assert done.returncode == 0
     assert read_settings(lesson)[1] == []
-    workflow = yaml.safe_load((lesson / ".github" / "workflows" / "code.yaml").read_text())
+    workflow = yaml.safe_load((lesson / ".github" / "workflows" / "code.yml").read_text())
     steps = workflow["jobs"]["code"]["steps"]
     assert steps[-2]["run"].endswith(" nopackagehasthisname")
     assert steps[-1]["run"] == 'lesson check --report "$GITHUB_STEP_SUMMARY"'

@@ -2,11 +2,13 @@
 
 import json
 import os
+import platform
 import signal
 import socket
 import subprocess
 import sys
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import nbformat
@@ -106,6 +108,9 @@ def test_json_records_have_all_that_a_machine_needs(lesson: Path) -> None:
         "known": False,
         "failed_line": 5,
         "checked": [5],
+        "ran": datetime.now(timezone.utc).date().isoformat(),
+        "version": platform.python_version(),
+        "recorded": [],
     }
 
 

@@ -517,7 +517,7 @@ def test_a_notebook_that_jupyterlab_only_opened_is_brought_up_to_date(lesson: Pa
 
 
 def test_the_workflow_makes_every_edition_and_attaches_the_zip_files() -> None:
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "notebooks.yaml").read_text())
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "notebooks.yml").read_text())
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
     (made,) = [step["run"] for step in steps if "make notebooks" in step.get("run", "")]
     assert made == "make notebooks LANGUAGES=python,r"

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 import yaml
-from measures import Measures, measure, minutes, prose, sentences, words_before_code, words_of
+from measures import (
+    WIDTH,
+    Measures,
+    measure,
+    minutes,
+    prose,
+    sentences,
+    too_wide,
+    words_before_code,
+    words_of,
+)
 
 from lesson_runner.page.episode import Episode, read_episode
 
@@ -90,6 +100,38 @@ def test_only_one_tab_is_read_and_typed(page: Episode) -> None:
 def test_code_that_is_wider_than_its_box_is_found(page: Episode) -> None:
     (found,) = measure(page, "python").too_wide
     assert found.startswith("page.md:34: print(")
+
+
+def test_json_that_is_wider_than_its_box_is_found() -> None:
+    text = f'```json\n{{"a": "{"x" * 70}"}}\n```\n'
+    page = read_episode("page.md", text)
+    assert [line for line, _ in too_wide(list(page.blocks))] == [2]
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("[elp]*/*.md")), ids=lambda page: page.stem)
+def test_code_of_other_pages_and_json_fit_their_boxes(page: Path) -> None:
+    blocks = read_episode(page.name, page.read_text(encoding="utf-8")).blocks
+    shown = [b for b in blocks if b.language in ("python", "r", "bash", "json")]
+    # An address can't be broken.
+    assert [text for _, text in too_wide(shown) if "https://" not in text] == []
+
+
+def torn_apart(page: Episode) -> list[str]:
+    """Rows of a printed table that the site would break: other outputs may go on below."""
+    shown = [shown.text for block in page.blocks for shown in block.shown if shown.kind == "output"]
+    rows = [line for text in shown for line in text.splitlines()]
+    return [row for row in rows if len(row) > WIDTH and re.search(r"(\S {2,}){3}", row)]
+
+
+def test_a_printed_table_that_is_torn_apart_is_found() -> None:
+    row, prose = "a  b  c  d".ljust(72, "x"), "words " * 20
+    page = read_episode("page.md", f"```python\n1\n```\n\n```output\n{row}\n{prose}\n```\n")
+    assert torn_apart(page) == [row]
+
+
+@pytest.mark.parametrize("name", EPISODES)
+def test_printed_tables_stay_in_one_piece(name: str) -> None:
+    assert torn_apart(episode(name)) == []
 
 
 def test_lists_colons_and_fences_end_a_sentence() -> None:

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -22,7 +23,14 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from mdit_py_plugins.front_matter import front_matter_plugin
 
-from lesson_runner.page.markdown import DivClose, DivOpen, Heading, front_matter, read_elements
+from lesson_runner.page.markdown import (
+    DivClose,
+    DivOpen,
+    Fence,
+    Heading,
+    front_matter,
+    read_elements,
+)
 from mock_proxy.litellm.version import VERSIONS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -318,22 +326,28 @@ def citation_problems(citation: dict[str, Any]) -> list[str]:
     for author in citation.get("authors") or []:
         if not {"name", "family-names", "alias"} & set(author):
             problems.append(f"an author without a name: {author}")
+        elif "family-names" not in author:  # the page "Cite" of the site would leave it empty
+            problems.append(f"an author that the site does not show: {author}")
     return problems
 
 
 def test_faults_of_a_citation_file_are_found() -> None:
-    citation = {"cff-version": 1.2, "title": "A", "autors": [], "authors": [{"orcid": "x"}]}
+    authors = [{"orcid": "x"}, {"name": "We"}]
+    citation = {"cff-version": 1.2, "title": "A", "autors": [], "authors": authors}
 
     assert citation_problems(citation) == [
         "unknown key autors",
         "missing message",
         "cff-version is not the text 1.2.0",
         "an author without a name: {'orcid': 'x'}",
+        "an author that the site does not show: {'name': 'We'}",
     ]
 
 
-def test_the_citation_file_is_valid() -> None:
-    assert citation_problems(yaml.safe_load(read("CITATION.cff"))) == []
+def test_the_citation_file_is_valid_and_has_the_version_of_the_code() -> None:
+    citation = yaml.safe_load(read("CITATION.cff"))
+    assert citation_problems(citation) == []
+    assert f'\nversion = "{citation["version"]}"\n' in read("pyproject.toml")
 
 
 # Front matter, divs, headings
@@ -464,14 +478,15 @@ def images_without_alt(text: str) -> list[str]:
     """Sources of the images that say nothing to a person who cannot see them.
 
     The Workbench takes the text from `![](x.png){alt='…'}`. What stands in the brackets it prints
-    below the image, and calls the image decorative.
+    below the image, and calls the image decorative. An address with http:// in the text is a link
+    to it that is not encrypted.
     """
     tokens = list(inline_tokens(text))
     found = []
     for token, after in zip(tokens, [*tokens[1:], None], strict=True):
         attributes = after.content if after and after.type == "text" else ""
         has_alt = re.match(r"""\{alt=(["']).+?\1\}""", attributes) and not token.content
-        if token.type == "image" and not has_alt:
+        if token.type == "image" and (not has_alt or "http://" in attributes):
             found.append(str(token.attrs["src"]))
         if (
             token.type.startswith("html")
@@ -498,13 +513,39 @@ def test_every_figure_is_shown() -> None:
     assert unused_figures(ROOT / "episodes" / "fig", pages) == []
 
 
+PHONE = 342
+"""Pixels that a figure has on a phone that is 390 pixels wide."""
+
+
+def small_text(svg: str) -> list[float]:
+    """The sizes of text, in pixels on a phone, that are too small to be read there."""
+    box = re.search(r'viewBox="0 0 ([\d.]+) ', svg)
+    assert box is not None
+    sizes = {float(size) for size in re.findall(r'font-size[=:]\s*"?([\d.]+)', svg)}
+    return [on_phone for size in sorted(sizes) if (on_phone := size * PHONE / float(box[1])) < 11]
+
+
+def test_text_that_cannot_be_read_on_a_phone_is_found() -> None:
+    svg = '<svg viewBox="0 0 760 100" font-size="25"><text font-size="14"/></svg>'
+    assert list(map(round, small_text(svg))) == [6]
+    assert small_text(svg.replace("760", "400").replace('"14"', '"13"')) == []
+
+
+@pytest.mark.parametrize("figure", sorted(ROOT.glob("episodes/fig/*.svg")), ids=lambda f: f.stem)
+def test_text_in_figures_can_be_read_on_a_phone(figure: Path) -> None:
+    svg = figure.read_text(encoding="utf-8")
+    assert "font-size=" in svg
+    assert small_text(svg) == []
+
+
 def test_images_without_alt_text_are_found() -> None:
     text = (
         "![](a.png)\n\n![A bar chart](b.png)\n\n![](c.png){alt='A map'}\n\n<img src='d.png'>\n\n"
-        "![](e.png){width='5em'}\n\n![A map](f.png){alt='A map'}\n"
+        "![](e.png){width='5em'}\n\n![A map](f.png){alt='A map'}\n\n"
+        "![](g.png){alt='A request to http://127.0.0.1'}\n"
     )
 
-    found = ["a.png", "b.png", "<img src='d.png'>", "e.png", "f.png"]
+    found = ["a.png", "b.png", "<img src='d.png'>", "e.png", "f.png", "g.png"]
     assert images_without_alt(text) == found
 
 
@@ -616,6 +657,119 @@ def test_faults_of_links_are_found(tmp_path: Path) -> None:
 @every_markdown_file
 def test_links_lead_somewhere_and_say_where(page: PurePosixPath) -> None:
     assert link_problems(page, read(page), ROOT, read("links.md")) == []
+
+
+def packages_of_r(text: str) -> list[str]:
+    """Code such as `{title}`: the site takes it for a package of R, and asks CRAN for it."""
+    return [
+        token.content
+        for token in inline_tokens(text)
+        if token.type == "code_inline" and re.fullmatch(r"\{[A-Za-z][\w.]*\}", token.content)
+    ]
+
+
+def test_code_that_the_site_takes_for_a_package_is_found() -> None:
+    assert packages_of_r('The mark `{title}`, or `"{title}"`, in `f"{title}"`.\n') == ["{title}"]
+
+
+@every_page
+def test_no_code_is_taken_for_a_package(page: PurePosixPath) -> None:
+    assert packages_of_r(read(page)) == []
+
+
+LIST_IN_A_LINE = re.compile(r" *(?:[-*] +(?:[a-z]|[ivx]+)[.)] +|\d+\. +\d+[.)] +|\([a-z\d]\) +)")
+
+
+def strange_lists(text: str) -> list[str]:
+    """Lines that pandoc reads as a list within a list, or as one where none is meant."""
+    fences = [element for element in read_elements(text) if isinstance(element, Fence)]
+    code = {line for fence in fences for line in range(fence.line, fence.end + 1)}
+    lines = (line for n, line in enumerate(text.splitlines(), 1) if n not in code)
+    return [found[0].strip() for line in lines if (found := LIST_IN_A_LINE.match(line))]
+
+
+def test_lists_that_pandoc_reads_in_its_own_way_are_found() -> None:
+    text = "- a. text\n- A text\n\n5. 0. Saying no\n\n(a) text\n\n1. One\n\n- `a.` text\n\n"
+    text += "```text\n(a) text\n```\n"
+    assert strange_lists(text) == ["- a.", "5. 0.", "(a)"]
+
+
+@every_page
+def test_lists_are_what_they_look_like(page: PurePosixPath) -> None:
+    assert strange_lists(read(page)) == []
+
+
+def test_no_page_has_check_boxes() -> None:
+    """On the site they are fields without a label."""
+    boxes = re.compile(r"^ *[-*] \[[ x]\] ", re.MULTILINE)
+    assert boxes.search("- [ ] done")
+    assert boxes.search("* [x] done")
+    assert [str(page) for page in PAGES if boxes.search(read(page))] == []
+
+
+def tables_without_proportions(text: str) -> list[int]:
+    """Lines of tables whose columns all get the same width, though a row has no room in it.
+
+    Pandoc shares the width by the dashes below the heading, if a row is longer than 72 characters.
+    """
+    found, lines = [], text.splitlines()
+    for number, line in enumerate(lines):
+        if not re.fullmatch(r"\|[ :|-]+\|", line) or "-" not in line:
+            continue
+        rows = [lines[number - 1]]
+        for row in lines[number + 1 :]:
+            if not row.startswith("|"):
+                break
+            rows.append(row)
+        dashes = {cell.count("-") for cell in line.strip("|").split("|")}
+        if max(map(len, rows)) > 72 and dashes == {3}:
+            found.append(number + 1)
+    return found
+
+
+def test_a_table_without_proportions_is_found() -> None:
+    table = f"| a | b |\n| --- | --- |\n| 1 | {'x' * 80} |\n"
+    assert tables_without_proportions(table) == [2]
+    assert tables_without_proportions(table.replace("| ---", "| -", 1)) == []
+    assert tables_without_proportions(table.replace("x", "")) == []
+
+
+@every_page
+def test_tables_have_proportions(page: PurePosixPath) -> None:
+    assert tables_without_proportions(read(page)) == []
+
+
+def columns_without_a_name(text: str) -> list[str]:
+    """Heads of tables with an empty cell, which a screen reader reads as nothing."""
+    lines = text.splitlines()
+    heads = [a for a, b in pairwise(lines) if re.fullmatch(r"\|[ :|-]+\|", b)]
+    return [head for head in heads if re.search(r"\|\s*\|", head) and head.startswith("|")]
+
+
+def test_a_column_without_a_name_is_found() -> None:
+    assert columns_without_a_name("| | b |\n| - | - |\n| 1 | |\n") == ["| | b |"]
+
+
+@every_page
+def test_columns_of_tables_have_names(page: PurePosixPath) -> None:
+    assert columns_without_a_name(read(page)) == []
+
+
+def test_setup_begins_with_a_heading() -> None:
+    """The site shows it below the home page."""
+    text = read("learners/setup.md")
+    first = text.replace(front_matter(text), "", 1).strip("- \n").splitlines()[0]
+    assert first.startswith("## ")
+
+
+OPERATING_SYSTEMS = ["Windows", "macOS", "Linux"]
+
+
+def test_every_set_of_tabs_for_systems_has_the_same_names() -> None:
+    """The site remembers the choice by the name of the tab."""
+    for page in PAGES:
+        tabs = re.findall(r"^### (Windows|macOS.*|Linux.*|Unix.*)$", read(page), re.MULTILINE)
+        assert tabs == OPERATING_SYSTEMS * (len(tabs) // 3), page
 
 
 UNKIND_WORDS = re.compile(r"\b(just|simply|easy|obvious|obviously)\b", re.IGNORECASE)

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -107,7 +107,7 @@ async def execute(
             )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return Run(run.executions, run.start_problem, time.perf_counter() - started)
+    return replace(run, seconds=time.perf_counter() - started)
 
 
 async def _execute_in(
@@ -146,7 +146,9 @@ async def _execute_in(
             if problem:
                 report = f"the {language} kernel did not start: {problem}\n{_tail(log)}"
                 return Run((), report.strip())
-            return Run(tuple([e async for e in _executions(client, episode, language, gate, log)]))
+            found = [e async for e in _executions(client, episode, language, gate, log)]
+            assert isinstance(client.kc, PromptClient)
+            return Run(tuple(found), version=client.kc.language_version)
         finally:
             await _stop(client, manager)
 

@@ -70,8 +70,12 @@ class Execution:
 
 @dataclass(frozen=True)
 class Run:
-    """All blocks of one language of one page, as far as they were reached."""
+    """All blocks of one language of one page, as far as they were reached.
+
+    `version` is that of the language, as its kernel says it.
+    """
 
     executions: tuple[Execution, ...]
     start_problem: str = ""
     seconds: float = 0.0
+    version: str = ""

@@ -141,6 +141,9 @@ class PromptClient(AsyncKernelClient):
     under load would otherwise never be found ready.
     """
 
+    language_version = ""
+    """What the kernel says of itself, such as `4.2.2` of R."""
+
     @default("context")
     def _of_the_manager(self) -> Any:
         assert self.parent is not None
@@ -163,6 +166,8 @@ class PromptClient(AsyncKernelClient):
         try:
             reply = await self.shell_channel.get_msg(timeout=patience)
             self._handle_kernel_info_reply(reply)
+            language = reply["content"].get("language_info", {})
+            self.language_version = str(language.get("version", ""))
             while True:
                 status = await self.iopub_channel.get_msg(timeout=patience)
                 is_ours = status["parent_header"].get("msg_id") in asked
