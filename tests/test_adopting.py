@@ -2,7 +2,10 @@
 
 import json
 import subprocess
+import sys
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -125,6 +128,65 @@ def test_adopt_leaves_a_lesson_alone_that_has_its_file(
     (lesson / "lesson.yaml").write_text("strict: true\n")
     assert main(["adopt", "--write"]) == 2
     assert "lesson.yaml is there already" in capsys.readouterr().err
+
+
+IMPORTS = """\
+Save the file as `helpers.py`.
+
+```python
+import os
+import nopackagehasthisname as n, pytest.mark  # and more, some
+from yaml import dump
+import helpers
+```
+
+```r
+library(ggplot2)
+x <- dplyr::n
+tools::toTitleCase("a")
+```
+"""
+
+
+PACKAGES = ("nopackagehasthisname", "pytest", "pyyaml")
+
+
+def test_the_workflow_installs_what_the_code_loads(lesson: Path) -> None:
+    """Also what is installed here, because it is not on the computer of the workflow."""
+    (lesson / "episodes" / "02-second.md").write_text(IMPORTS)
+    assert main(["adopt", "--write"]) == 0
+    packages = yaml.safe_load((lesson / "lesson.yaml").read_text())["packages"]
+    assert [name.lower() for name in packages] == [*PACKAGES, "ggplot2", "dplyr"]
+    workflow = (lesson / ".github" / "workflows" / "code.yaml").read_text()
+    steps = yaml.safe_load(workflow)["jobs"]["code"]["steps"]
+    assert steps[2]["run"].lower().endswith(f"' {' '.join(PACKAGES)}")
+    assert 'install.packages(c("IRkernel", "ggplot2", "dplyr"))' in steps[4]["run"]
+    assert steps[1]["with"]["python-version"] == "{}.{}".format(*sys.version_info)
+
+
+def test_what_learners_download_is_unpacked_and_the_code_starts_in_it(lesson: Path) -> None:
+    for name, members in {
+        "episodes/data/data.zip": ["data/small.csv", "data/other.csv"],
+        "learners/code.zip": ["code/run.py"],
+    }.items():
+        with zipfile.ZipFile(lesson / name, "w") as archive:
+            for member in members:
+                archive.writestr(member, "a,b\n1,2\n")
+    page = lesson / "episodes" / "02-second.md"
+    page.write_text("```python\nopen('small.csv')\n```\n\n```bash\n$ cat ../code/run.py\n```\n")
+    assert "unpack" not in adopted_settings(lesson)
+    page.write_text(page.read_text() + "\n```bash\n$ cat run.py\n```\n")
+    settings = adopted_settings(lesson)
+    assert settings["unpack"] == ["episodes/data/data.zip", "learners/code.zip"]
+    assert settings["start"] == "data"
+    assert "folders" not in settings
+
+
+def adopted_settings(lesson: Path) -> dict[str, Any]:
+    (lesson / "lesson.yaml").unlink(missing_ok=True)
+    assert main(["adopt", "--write"]) == 0
+    settings: dict[str, Any] = yaml.safe_load((lesson / "lesson.yaml").read_text())
+    return settings
 
 
 @pytest.fixture
