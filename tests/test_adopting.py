@@ -156,11 +156,11 @@ def test_the_workflow_installs_what_the_code_loads(lesson: Path) -> None:
     (lesson / "episodes" / "02-second.md").write_text(IMPORTS)
     assert main(["adopt", "--write"]) == 0
     packages = yaml.safe_load((lesson / "lesson.yaml").read_text())["packages"]
-    assert [name.lower() for name in packages] == [*PACKAGES, "ggplot2", "dplyr"]
+    assert [name.lower() for name in packages] == [*PACKAGES, "dplyr", "ggplot2"]
     workflow = (lesson / ".github" / "workflows" / "code.yaml").read_text()
     steps = yaml.safe_load(workflow)["jobs"]["code"]["steps"]
     assert steps[2]["run"].lower().endswith(f"' {' '.join(PACKAGES)}")
-    assert 'install.packages(c("IRkernel", "ggplot2", "dplyr"))' in steps[4]["run"]
+    assert 'install.packages(c("IRkernel", "dplyr", "ggplot2"))' in steps[4]["run"]
     assert steps[1]["with"]["python-version"] == "{}.{}".format(*sys.version_info)
 
 

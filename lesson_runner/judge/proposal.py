@@ -204,7 +204,7 @@ def imported(episodes: Sequence[Episode], language: str) -> Counter[str]:
                 found.update(set(FIRST_NAME[language].findall(loaded)))
     text = "\n".join(episode.text for episode in episodes)
     own = {name for name in found if re.search(rf"\b{re.escape(name)}\.py\b", text)}
-    return Counter({m: n for m, n in found.items() if m not in BUILT_IN[language] | own})
+    return Counter({m: n for m, n in sorted(found.items()) if m not in BUILT_IN[language] | own})
 
 
 def pages_to_leave_out(episodes: Iterable[Episode], failed: Iterable[Result]) -> dict[str, str]:
