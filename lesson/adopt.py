@@ -67,7 +67,7 @@ jobs:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_page_arguments(parser, Limits.seconds)
     parser.add_argument("--write", action="store_true", help="write the files, not only show them")
-    parser.set_defaults(update=False, exitfirst=False, parse_only=False)
+    parser.set_defaults(update=False, exitfirst=False, parse_only=False, brief=True)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
     with_r = any("r" in episode.languages for episode in episodes.values())
     files = {NAME: proposal.text(), WORKFLOW_FILE: workflow(proposal, with_r=with_r)}
     files = {name: text for name, text in files.items() if not (lesson.root / name).exists()}
-    tell_causes(console, outcome.failed)
+    tell_causes(console, outcome.failed, few=0)
     for name, text in files.items():
         console.print(patch(name, text), markup=False)
         if options.write:

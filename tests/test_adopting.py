@@ -1,8 +1,11 @@
 """What a maintainer of another lesson types: adopt, baseline, check."""
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -238,6 +241,54 @@ def test_the_same_failure_twice_is_one_known_and_one_new(adopted: Path) -> None:
     assert sorted(r["known"] for r in failed if r["reason"].startswith("ZeroDiv")) == [False, True]
 
 
+def test_failures_that_are_the_same_are_counted_one_by_one(
+    adopted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = adopted / "episodes" / "01-first.md"
+    page.write_text(page.read_text() + "\n```python\nprint(1  /  0)\n```\n")
+    assert main(["baseline"]) == 0
+    assert "has 4 known failures: 1 new, 0 gone" in capsys.readouterr().out
+
+
+def test_a_new_failure_is_not_laid_at_the_door_of_a_known_one(
+    adopted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = adopted / "episodes" / "01-first.md"
+    page.write_text(page.read_text() + "\n```python\nint('a')\n```\n")
+    assert main(["check", "--report", "../report.md"]) == 1
+    assert "1 block that raises an error" in (adopted.parent / "report.md").read_text()
+
+
+def test_adopt_and_baseline_tell_causes_and_leave_messages_to_check(
+    lesson: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("adopt", "baseline"):
+        assert main([command]) == 0
+        said = capsys.readouterr().out
+        assert "1 block that prints something else than the page shows" in said
+        assert "+++ the block prints" not in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminal")
+def test_the_bar_is_not_drawn_over_a_question(adopted: Path) -> None:
+    import pty
+
+    pid, terminal = pty.fork()
+    if pid == 0:
+        call = [sys.executable, "-m", "lesson", "check", "--update", "episodes/01-first.md"]
+        os.execvp(sys.executable, call)
+    said = b""
+    with contextlib.suppress(OSError):  # the terminal is closed
+        while chunk := os.read(terminal, 65536):
+            said += chunk
+            if said.endswith(b"(q)uit: "):
+                time.sleep(0.5)  # a bar is drawn ten times a second
+                os.write(terminal, b"y\n")
+    os.waitpid(pid, 0)
+    assert b"(q)uit: y\r\n" in said
+    assert "old\n" in (adopted / "episodes" / "01-first.md").read_text()
+
+
 def test_a_failure_that_is_gone_is_said_and_the_list_shrinks(
     adopted: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -296,7 +347,7 @@ def test_the_report_for_a_pull_request(lesson: Path) -> None:
     assert main(["check", "--report", "../report.md"]) == 1
     report = (lesson.parent / "report.md").read_text()
     assert report.startswith("### 0 problems in pages, ")
-    assert "<summary>1 block that raise an error which the page does not show</summary>" in report
+    assert "<summary>1 block that raises an error which the page does not show</summary>" in report
     assert "- `episodes/01-first.md:16`: `ZeroDivisionError: division by zero`" in report
 
 

@@ -132,7 +132,7 @@ MISSING_FILE = re.compile(
 SUBMODULE = re.compile(r"No module named '\w+\.")
 """The package is there, and has nothing of this name."""
 REFUSED = re.compile(r"lesson code reaches only this machine, not ([\w.-]*\w)")
-NOT_FOUND = re.compile(r"exit status 127|command not found")
+NOT_FOUND = re.compile(r"exit status 127|command not found|Jupyter command .* not found")
 
 
 def cause_of(result: Result) -> Cause:
@@ -203,6 +203,13 @@ def _name_of_difference(shown: str, actual: str, difference: str) -> str:
     return "order" if way is not None else "output"
 
 
+VERB = re.compile(r"^(that (?:no longer )?|or )(\w+)")
+ONE = {
+    **{"are": "is", "ask": "asks", "do": "does", "print": "prints", "raise": "raises"},
+    **{"reach": "reaches", "were": "was", "directives": "directive"},
+}
+
+
 @dataclass(frozen=True)
 class Group:
     """All failures of one cause, in the order of the pages."""
@@ -214,7 +221,9 @@ class Group:
         """`14 blocks that raise an error which the page does not show`"""
         number = len(self.results)
         thing = "fence" if self.cause.name == "no meaning" else "block"
-        return f"{number} {thing}{'' if number == 1 else 's'} {self.cause.title}"
+        if number > 1:
+            return f"{number} {thing}s {self.cause.title}"
+        return f"1 {thing} {VERB.sub(lambda m: m[1] + ONE.get(m[2], m[2]), self.cause.title)}"
 
 
 def by_cause(failed: Iterable[Result]) -> list[Group]:
