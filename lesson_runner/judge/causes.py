@@ -129,6 +129,7 @@ MISSING_FILE = re.compile(
     r"No such file or directory|FileNotFoundError|cannot open (?:file|the connection)"
     r"|not a directory|No files? matched|does not exist|unable to open database"
 )
+NOT_DEFINED = re.compile(r"object '[\w.]+' not found|could not find function")
 SUBMODULE = re.compile(r"No module named '\w+\.")
 """The package is there, and has nothing of this name."""
 REFUSED = re.compile(r"lesson code reaches only this machine, not ([\w.-]*\w)")
@@ -190,7 +191,7 @@ def _name_of_error(result: Result, execution: Execution) -> str:
         return "file"
     if result.follows:
         return "consequence"
-    return "name" if failure.name == "NameError" else "error"
+    return "name" if failure.name == "NameError" or NOT_DEFINED.search(said) else "error"
 
 
 def _name_of_difference(shown: str, actual: str, difference: str) -> str:

@@ -40,7 +40,9 @@ OTHER_NAMES = {
 }
 """What pip calls the packages of modules that may not be installed here."""
 
-NAME = re.compile(r"name '(\w+)' is not defined|object '([\w.]+)' not found")
+NAME = re.compile(
+    r"name '(\w+)' is not defined|object '([\w.]+)' not found|could not find function \"([\w.]+)"
+)
 
 INSTALLS = re.compile(
     r"^\s*(?:!|%)?(?:python3? -m )?(?:pip3?|conda|mamba|apt(?:-get)?|brew|jupyter|sudo|uv)\s", re.M
@@ -232,7 +234,7 @@ def pages_that_continue(
         found = NAME.search(result.message)
         if cause_of(result).name != "name" or path in wanted or not found:
             continue
-        name = found[1] or found[2]
+        name = found[1] or found[2] or found[3]
         here = next(episode for episode in episodes if episode.path == path)
         if _defines(here, name, result.block.language):
             continue  # later on: that is the page's own fault

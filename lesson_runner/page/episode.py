@@ -65,6 +65,9 @@ OTHER_NAMES = {
 EVAL_OFF = re.compile(r"\beval\s*[=:]\s*(F|FALSE|false)\b")
 """The option that switches a knitr chunk off."""
 
+CHUNK = re.compile(r"(?<=```)\{\w.*`.*(?=\}[ \t]*$)", re.MULTILINE)
+"""The options of a knitr chunk that have backticks."""
+
 ENGINE = re.compile(r"\bengine\s*[=:]\s*[\"']?(\w+)")
 """The option of a knitr chunk whose code is of another language."""
 
@@ -223,19 +226,22 @@ def read_episode(
     If it is not `strict`, the page is read as `lesson_runner.page.published` describes.
     """
     text = text.removeprefix("\ufeff")
-    elements = fences.read_elements(text)
+    # knitr allows backticks in the options of a chunk, as CommonMark does not.
+    with_chunks = path.endswith(".Rmd")
+    as_markdown = CHUNK.sub(lambda m: m[0].replace("`", "'"), text) if with_chunks else text
+    elements = fences.read_elements(as_markdown)
     reader = _Reader(path, page_as_div(elements), strict, compare)
     for element in elements:
         reader.read(element)
     reader.finish()
-    for line, message in fences.stray_fences(text, elements):
+    for line, message in fences.stray_fences(as_markdown, elements):
         reader.problem(line, message)
     title = _title(path, text, reader)
     if strict and not elements and not reader.problems:
         reader.problem(1, "this page has no content: write some, or delete the file")
     problems = tuple(sorted(reader.problems, key=lambda problem: problem.line))
     blocks = tuple(_unless_faulty(block, problems) for block in reader.blocks)
-    if not strict and path.endswith(".Rmd"):
+    if not strict and with_chunks:
         lines = _announced(elements)
         blocks = tuple(replace(block, announced=block.line in lines) for block in blocks)
     return Episode(path, title, text, tuple(elements), blocks, problems)
@@ -301,7 +307,8 @@ def read_info(info: str) -> _Info:
         rest = [word for word in rest if word[0] == "."]  # the others label a knitr chunk
     strange = [word for word in rest if word != ".exercise" and _like_exercise(word)]
     if braces and (engine := ENGINE.search(inner)):
-        name = engine[1].lower()
+        name = ALIASES.get(engine[1], engine[1])
+        name = name if name in LANGUAGES else "text"
     return _Info(
         language=ALIASES.get(name, name),
         exercise=".exercise" in rest,

@@ -7,7 +7,9 @@ from made_lesson import MadeLesson
 
 from lesson_runner.judge.causes import CAUSES, Group, by_cause, cause_of
 from lesson_runner.judge.report import problem_as_result
+from lesson_runner.judge.verdict import judge
 from lesson_runner.page.episode import Problem, read_episode
+from lesson_runner.run.happened import Execution, Failure
 
 
 def block(code: str, shown: str = "", kind: str = "output", language: str = "python") -> str:
@@ -49,6 +51,7 @@ def test_the_cause_of_a_failure(made_lesson: MadeLesson, name: str) -> None:
     [
         ("nosuchprogram", "program"),
         ("cat nowhere.txt", "file"),
+        ("echo 'Jupyter command `jupyter-lab` not found.'; false", "program"),
         ("false", "error"),
         ("ls | grep x", "error"),
     ],
@@ -86,6 +89,13 @@ def test_one_block_is_not_many() -> None:
     for cause in CAUSES:
         one = str(Group(cause, (problem_as_result(Problem("a.md", 1, "x")),)))
         assert not re.search(r"\bthat (?:no longer )?(?:are|were|raise|print|do|ask|reach)\b", one)
+
+
+@pytest.mark.parametrize("said", ["object 'cats' not found", 'could not find function "cats"'])
+def test_a_name_that_nothing_defines_in_r(said: str) -> None:
+    (happened,) = read_episode("a.md", "```r\ncats\n```\n").blocks
+    result = judge(Execution(happened, failure=Failure("ERROR", f"Error in eval(expr): {said}")))
+    assert cause_of(result).name == "name"
 
 
 def test_a_fence_without_a_meaning() -> None:

@@ -10,6 +10,7 @@ from lesson_runner.judge.verdict import judge, stops
 from lesson_runner.page import published
 from lesson_runner.page.comparison import Comparison, read_comparison
 from lesson_runner.page.episode import Episode, read_episode
+from lesson_runner.page.places import is_page
 from lesson_runner.run.happened import Execution, Failure
 from lesson_runner.verify import not_executed
 
@@ -147,6 +148,12 @@ def test_what_is_a_part_of_a_statement(source: str, expected: bool) -> None:
     assert block.role == "run"
 
 
+def test_a_page_that_its_author_hides_is_none(made_lesson: MadeLesson) -> None:
+    root = made_lesson.root
+    assert is_page(root / "episodes" / "a.Rmd", root)
+    assert not is_page(root / "episodes" / ".ignore-a.Rmd", root)
+
+
 # Chunks of R Markdown
 
 
@@ -164,6 +171,16 @@ def test_an_empty_chunk_is_no_problem_and_another_empty_block_is_one() -> None:
 def test_a_chunk_may_be_of_the_shell(header: str) -> None:
     (block,) = chunk_page(f"```{header}\nls\n```\n").blocks
     assert block.language == "bash"
+
+
+def test_the_options_of_a_chunk_may_have_backticks() -> None:
+    episode = chunk_page('```{r, fig.alt="`x` and `y`"}\n1\n```\n\n```{r}\n2\n```\n')
+    assert [block.source for block in episode.blocks] == ["1\n", "2\n"]
+    assert episode.problems == ()
+
+
+def test_a_chunk_of_another_engine_is_shown() -> None:
+    assert [b.role for b in chunk_page("```{r, engine='embed'}\na.csv\n```\n").blocks] == ["data"]
 
 
 @pytest.mark.parametrize(
