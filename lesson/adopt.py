@@ -5,9 +5,11 @@ It runs the lesson's code once, on this computer, and writes nothing unless it i
 
 import argparse
 import difflib
+import sys
 import tarfile
 import zipfile
 from collections.abc import Iterable
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 from lesson import check
@@ -24,6 +26,7 @@ from lesson_runner.judge.proposal import (
     refined,
     start_for,
 )
+from lesson_runner.page.episode import Episode
 from lesson_runner.page.lesson import Lesson
 from lesson_runner.page.places import LessonError
 from lesson_runner.page.settings import NAME, settings_of
@@ -38,6 +41,12 @@ HOME = "https://github.com/carpentries-incubator/llm-apis-litellm"
 
 WORKFLOW_FILE = ".github/workflows/code.yml"
 """Not `.yaml`: the Workbench deletes those when it updates its own workflows."""
+SET_UP_R = """\
+      - uses: r-lib/actions/setup-r@v2
+        with:
+          use-public-rspm: true
+      - run: Rscript -e 'install.packages(c({packages})); IRkernel::installspec()'
+"""
 WORKFLOW = """\
 name: code of the lesson
 on: [push, pull_request]
@@ -50,16 +59,16 @@ jobs:
       - uses: actions/checkout@v4
       - uses: actions/setup-python@v5
         with:
-          python-version: "3.13"
+          python-version: "{python}"
       - run: {install}
-      - run: lesson check --report "$GITHUB_STEP_SUMMARY"
+{set_up_r}      - run: lesson check --report "$GITHUB_STEP_SUMMARY"
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_page_arguments(parser, Limits.seconds)
     parser.add_argument("--write", action="store_true", help="write the files, not only show them")
-    parser.set_defaults(update=False, exitfirst=False, parse_only=False, json=None)
+    parser.set_defaults(update=False, exitfirst=False, parse_only=False, json=None, brief=True)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -69,13 +78,7 @@ def run(options: argparse.Namespace) -> int:
     console = console_of_the_call()
     outcome = Outcome()
     episodes = check.read(lesson, lesson.pages, options, outcome, console, Baseline())
-    named = [*files_named(episodes.values())]
-    proposal = Proposal(folders=folders_for(named, shipped(lesson.root)))
-    left = named_elsewhere(named, shipped(lesson.root))
-    for path, inside in archives(lesson.root):
-        if archive_for(left, inside):
-            proposal.unpack.append(path)
-            proposal.start = proposal.start or start_for(left, inside)
+    proposal = what_learners_have(lesson.root, episodes.values())
     lesson = Lesson(lesson.root, lesson.pages, given=settings_of(proposal.text(), lesson.root))
     with (
         environment_of(episodes.values()) as environment,
@@ -88,10 +91,12 @@ def run(options: argparse.Namespace) -> int:
         ) as verification,
     ):
         check.check(options, lesson, episodes, verification, outcome, console)
-    refined(proposal, list(episodes.values()), outcome.results)
-    files = {NAME: proposal.text(), WORKFLOW_FILE: workflow(proposal)}
+    installs = {module: names[0] for module, names in packages_distributions().items()}
+    refined(proposal, list(episodes.values()), outcome.results, installs)
+    with_r = any("r" in episode.languages for episode in episodes.values())
+    files = {NAME: proposal.text(), WORKFLOW_FILE: workflow(proposal, with_r=with_r)}
     files = {name: text for name, text in files.items() if not (lesson.root / name).exists()}
-    tell_causes(console, outcome.failed)
+    tell_causes(console, outcome.failed, few=0)
     for name, text in files.items():
         console.print(patch(name, text), markup=False)
         if options.write:
@@ -103,15 +108,32 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def shipped(root: Path) -> list[str]:
+def what_learners_have(root: Path, episodes: Iterable[Episode]) -> Proposal:
+    """Folders beside the pages; archives, where the code names files that are only in one."""
+    episodes = list(episodes)
+    named = files_named(episodes)
+    files = shipped(root)
+    packed = dict(archives(root))
+    if not any(archive_for(named_elsewhere(named, files), inside) for inside in packed.values()):
+        return Proposal(folders=folders_for(named, files))
+    unpack = [path for path, inside in packed.items() if archive_for(named, inside)]
+    inside = [member for path in unpack for member in packed[path]]
+    return Proposal(
+        folders=folders_for([name for name in named if not archive_for([name], inside)], files),
+        unpack=unpack,
+        start=start_for(named, inside),
+    )
+
+
+def shipped(root: Path, folders: Iterable[str] = SHIPPED) -> list[str]:
     """The files that come with the lesson, by their paths in it."""
-    files = (file for folder in SHIPPED for file in (root / folder).rglob("*") if file.is_file())
+    files = (file for folder in folders for file in (root / folder).rglob("*") if file.is_file())
     return sorted(file.relative_to(root).as_posix() for file in files)
 
 
 def archives(root: Path) -> Iterable[tuple[str, list[str]]]:
     """Each archive that comes with the lesson, and the files in it."""
-    for path in shipped(root):
+    for path in shipped(root, (*SHIPPED, "learners")):
         if path.endswith(ARCHIVES):
             try:
                 yield path, members(root / path)
@@ -127,9 +149,13 @@ def members(archive: Path) -> list[str]:
         return file.getnames()
 
 
-def workflow(proposal: Proposal) -> str:
-    packages = " ".join(["pip install", f'"llm-apis-litellm @ git+{HOME}"', *proposal.packages])
-    return WORKFLOW.format(install=f"'{packages}'" if ":" in packages else packages)
+def workflow(proposal: Proposal, *, with_r: bool) -> str:
+    packages = ", ".join(f'"{name}"' for name in ("IRkernel", *proposal.r_packages))
+    return WORKFLOW.format(
+        python="{}.{}".format(*sys.version_info),
+        install=" ".join([f"pip install 'llm-apis-litellm @ git+{HOME}'", *proposal.packages]),
+        set_up_r=SET_UP_R.format(packages=packages) if with_r else "",
+    )
 
 
 def patch(name: str, text: str) -> str:

@@ -5,6 +5,7 @@ again wherever it moves to in its page; if its text changes, or it fails in anot
 """
 
 import argparse
+from collections import Counter
 
 from lesson import check
 from lesson.options import add_page_arguments, lesson_of
@@ -20,7 +21,7 @@ EXAMPLE = "lesson baseline"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_page_arguments(parser, Limits.seconds)
-    parser.set_defaults(update=False, exitfirst=False, parse_only=False, json=None)
+    parser.set_defaults(update=False, exitfirst=False, parse_only=False, json=None, brief=True)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -38,9 +39,9 @@ def run(options: argparse.Namespace) -> int:
     now = [known_as(result) for result in outcome.failed]
     kept = [one for one in before if not was_checked(one, lesson, outcome)]
     write_baseline(lesson.root, [*now, *kept])
-    tell_causes(console, outcome.failed)
-    gone = len(set(before) - {*now, *kept})
-    added = len({*now} - set(before))
+    tell_causes(console, outcome.failed, few=0)
+    gone = (Counter(before) - Counter([*now, *kept])).total()
+    added = (Counter([*now, *kept]) - Counter(before)).total()
     console.print(
         f"lesson-baseline.json has {counted(len(now) + len(kept), 'known failure')}: "
         f"{added} new, {gone} gone. Commit it with the lesson.",

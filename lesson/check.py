@@ -23,6 +23,7 @@ from lesson.show import (
     left_out,
     markdown_report,
     not_reached,
+    paused,
     progress,
     refuse_to_overwrite,
     require,
@@ -77,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--watch", action="store_true", help="afterwards, check each page again when it is saved"
     )
+    parser.set_defaults(brief=False)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -175,9 +177,10 @@ def check(
                 if options.exitfirst and found[-1].failed:
                     stopped = found[-1].failed[0].place
             if options.update:
-                found = updated(options, lesson, page, found, verification, console)
+                with paused(bar):
+                    found = updated(options, lesson, page, found, verification, console)
             for checked in found:
-                tell_checked(console, checked)
+                tell_checked(console, checked, brief=options.brief)
             outcome.checked += found
 
 

@@ -1,6 +1,7 @@
 """The output of `lesson check`: a line per page and language, failures, the table at the end."""
 
 import argparse
+import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -86,7 +87,18 @@ def progress(console: Console) -> Progress:
     )
 
 
-def tell_checked(console: Console, checked: Checked) -> None:
+@contextlib.contextmanager
+def paused(bar: Progress) -> Iterator[None]:
+    """Without the bar, which would be drawn over a question."""
+    if not bar.disable:
+        bar.stop()
+    yield
+    if not bar.disable:
+        bar.start()
+
+
+def tell_checked(console: Console, checked: Checked, *, brief: bool = False) -> None:
+    """A line for the page and language, and below it its failures, unless it is to be brief."""
     ran = sum(result.outcome in ("passed", "failed") for result in checked.results)
     state = f"{len(checked.failed)} failed" if checked.failed else "ok"
     if checked.known:
@@ -97,7 +109,7 @@ def tell_checked(console: Console, checked: Checked) -> None:
     console.print(
         f"{name}: {counted(ran, 'block')}, {checked.seconds:.1f} s, {state}", markup=False
     )
-    for result in checked.failed:
+    for result in () if brief else checked.failed:
         text = report.failure_text(result, checked.episode.text)
         tell(console, text, result.block.path, result.line_to_show, result.message)
 
@@ -143,10 +155,10 @@ def closing(outcome: Outcome, is_well: bool) -> str:
 FEW = 3
 
 
-def tell_causes(console: Console, failed: Iterable[Result]) -> None:
-    """Why blocks failed, where there are too many to read each message."""
+def tell_causes(console: Console, failed: Iterable[Result], few: int = FEW) -> None:
+    """Why blocks failed, where there are more than a few: too many to read each message."""
     groups = by_cause(failed)
-    if sum(len(group.results) for group in groups) <= FEW:
+    if sum(len(group.results) for group in groups) <= few:
         return
     for group in groups:
         console.print(f"{group}\n    {places(group)}\n    → {group.cause.remedy}", markup=False)

@@ -1,8 +1,14 @@
 """What a maintainer of another lesson types: adopt, baseline, check."""
 
+import contextlib
 import json
+import os
 import subprocess
+import sys
+import time
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -127,6 +133,65 @@ def test_adopt_leaves_a_lesson_alone_that_has_its_file(
     assert "lesson.yaml is there already" in capsys.readouterr().err
 
 
+IMPORTS = """\
+Save the file as `helpers.py`.
+
+```python
+import os
+import nopackagehasthisname as n, pytest.mark  # and more, some
+from yaml import dump
+import helpers
+```
+
+```r
+library(ggplot2)
+x <- dplyr::n
+tools::toTitleCase("a")
+```
+"""
+
+
+PACKAGES = ("nopackagehasthisname", "pytest", "pyyaml")
+
+
+def test_the_workflow_installs_what_the_code_loads(lesson: Path) -> None:
+    """Also what is installed here, because it is not on the computer of the workflow."""
+    (lesson / "episodes" / "02-second.md").write_text(IMPORTS)
+    assert main(["adopt", "--write"]) == 0
+    packages = yaml.safe_load((lesson / "lesson.yaml").read_text())["packages"]
+    assert [name.lower() for name in packages] == [*PACKAGES, "dplyr", "ggplot2"]
+    workflow = (lesson / ".github" / "workflows" / "code.yml").read_text()
+    steps = yaml.safe_load(workflow)["jobs"]["code"]["steps"]
+    assert steps[2]["run"].lower().endswith(f"' {' '.join(PACKAGES)}")
+    assert 'install.packages(c("IRkernel", "dplyr", "ggplot2"))' in steps[4]["run"]
+    assert steps[1]["with"]["python-version"] == "{}.{}".format(*sys.version_info)
+
+
+def test_what_learners_download_is_unpacked_and_the_code_starts_in_it(lesson: Path) -> None:
+    for name, members in {
+        "episodes/data/data.zip": ["data/small.csv", "data/other.csv"],
+        "learners/code.zip": ["code/run.py"],
+    }.items():
+        with zipfile.ZipFile(lesson / name, "w") as archive:
+            for member in members:
+                archive.writestr(member, "a,b\n1,2\n")
+    page = lesson / "episodes" / "02-second.md"
+    page.write_text("```python\nopen('small.csv')\n```\n\n```bash\n$ cat ../code/run.py\n```\n")
+    assert "unpack" not in adopted_settings(lesson)
+    page.write_text(page.read_text() + "\n```bash\n$ cat run.py\n```\n")
+    settings = adopted_settings(lesson)
+    assert settings["unpack"] == ["episodes/data/data.zip", "learners/code.zip"]
+    assert settings["start"] == "data"
+    assert "folders" not in settings
+
+
+def adopted_settings(lesson: Path) -> dict[str, Any]:
+    (lesson / "lesson.yaml").unlink(missing_ok=True)
+    assert main(["adopt", "--write"]) == 0
+    settings: dict[str, Any] = yaml.safe_load((lesson / "lesson.yaml").read_text())
+    return settings
+
+
 @pytest.fixture
 def adopted(lesson: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     assert main(["adopt", "--write"]) == 0
@@ -174,6 +239,54 @@ def test_the_same_failure_twice_is_one_known_and_one_new(adopted: Path) -> None:
         r for r in json.loads((adopted / "report.json").read_text()) if r["outcome"] == "failed"
     ]
     assert sorted(r["known"] for r in failed if r["reason"].startswith("ZeroDiv")) == [False, True]
+
+
+def test_failures_that_are_the_same_are_counted_one_by_one(
+    adopted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = adopted / "episodes" / "01-first.md"
+    page.write_text(page.read_text() + "\n```python\nprint(1  /  0)\n```\n")
+    assert main(["baseline"]) == 0
+    assert "has 4 known failures: 1 new, 0 gone" in capsys.readouterr().out
+
+
+def test_a_new_failure_is_not_laid_at_the_door_of_a_known_one(
+    adopted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = adopted / "episodes" / "01-first.md"
+    page.write_text(page.read_text() + "\n```python\nint('a')\n```\n")
+    assert main(["check", "--report", "../report.md"]) == 1
+    assert "1 block that raises an error" in (adopted.parent / "report.md").read_text()
+
+
+def test_adopt_and_baseline_tell_causes_and_leave_messages_to_check(
+    lesson: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("adopt", "baseline"):
+        assert main([command]) == 0
+        said = capsys.readouterr().out
+        assert "1 block that prints something else than the page shows" in said
+        assert "+++ the block prints" not in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminal")
+def test_the_bar_is_not_drawn_over_a_question(adopted: Path) -> None:
+    import pty
+
+    pid, terminal = pty.fork()
+    if pid == 0:
+        call = [sys.executable, "-m", "lesson", "check", "--update", "episodes/01-first.md"]
+        os.execvp(sys.executable, call)
+    said = b""
+    with contextlib.suppress(OSError):  # the terminal is closed
+        while chunk := os.read(terminal, 65536):
+            said += chunk
+            if said.endswith(b"(q)uit: "):
+                time.sleep(0.5)  # a bar is drawn ten times a second
+                os.write(terminal, b"y\n")
+    os.waitpid(pid, 0)
+    assert b"(q)uit: y\r\n" in said
+    assert "old\n" in (adopted / "episodes" / "01-first.md").read_text()
 
 
 def test_a_failure_that_is_gone_is_said_and_the_list_shrinks(
@@ -234,7 +347,7 @@ def test_the_report_for_a_pull_request(lesson: Path) -> None:
     assert main(["check", "--report", "../report.md"]) == 1
     report = (lesson.parent / "report.md").read_text()
     assert report.startswith("### 0 problems in pages, ")
-    assert "<summary>1 block that raise an error which the page does not show</summary>" in report
+    assert "<summary>1 block that raises an error which the page does not show</summary>" in report
     assert "- `episodes/01-first.md:16`: `ZeroDivisionError: division by zero`" in report
 
 

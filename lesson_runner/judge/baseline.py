@@ -46,6 +46,9 @@ class Baseline:
             if known:
                 left[key] -= 1
             marked.append(replace(result, known=known))
+        known_at = {result.place for result in marked if result.known}
+        # A new failure is not laid at the door of one that stays as it is.
+        marked = [replace(r, follows="") if r.follows in known_at else r for r in marked]
         return Marked(tuple(marked), tuple(left.elements()))
 
 

@@ -129,10 +129,11 @@ MISSING_FILE = re.compile(
     r"No such file or directory|FileNotFoundError|cannot open (?:file|the connection)"
     r"|not a directory|No files? matched|does not exist|unable to open database"
 )
+NOT_DEFINED = re.compile(r"object '[\w.]+' not found|could not find function")
 SUBMODULE = re.compile(r"No module named '\w+\.")
 """The package is there, and has nothing of this name."""
 REFUSED = re.compile(r"lesson code reaches only this machine, not ([\w.-]*\w)")
-NOT_FOUND = re.compile(r"exit status 127|command not found")
+NOT_FOUND = re.compile(r"exit status 127|command not found|Jupyter command .* not found")
 
 
 def cause_of(result: Result) -> Cause:
@@ -190,7 +191,7 @@ def _name_of_error(result: Result, execution: Execution) -> str:
         return "file"
     if result.follows:
         return "consequence"
-    return "name" if failure.name == "NameError" else "error"
+    return "name" if failure.name == "NameError" or NOT_DEFINED.search(said) else "error"
 
 
 def _name_of_difference(shown: str, actual: str, difference: str) -> str:
@@ -201,6 +202,13 @@ def _name_of_difference(shown: str, actual: str, difference: str) -> str:
     if NEWER.search(changed):
         return "newer libraries"
     return "order" if way is not None else "output"
+
+
+VERB = re.compile(r"^(that (?:no longer )?|or )(\w+)")
+ONE = {
+    **{"are": "is", "ask": "asks", "do": "does", "print": "prints", "raise": "raises"},
+    **{"reach": "reaches", "were": "was", "directives": "directive"},
+}
 
 
 @dataclass(frozen=True)
@@ -214,7 +222,9 @@ class Group:
         """`14 blocks that raise an error which the page does not show`"""
         number = len(self.results)
         thing = "fence" if self.cause.name == "no meaning" else "block"
-        return f"{number} {thing}{'' if number == 1 else 's'} {self.cause.title}"
+        if number > 1:
+            return f"{number} {thing}s {self.cause.title}"
+        return f"1 {thing} {VERB.sub(lambda m: m[1] + ONE.get(m[2], m[2]), self.cause.title)}"
 
 
 def by_cause(failed: Iterable[Result]) -> list[Group]:

@@ -38,8 +38,8 @@ def _as_written(shown: str, actual: str, digits: int) -> str:
 
     def write(match: re.Match[str]) -> str:
         value, tolerance = float(match[0]), 0.5 * 10 ** (1 - digits)
-        near = (n for n in numbers if math.isclose(float(n), value, rel_tol=tolerance))
-        return next(near, match[0])
+        near = [n for n in numbers if math.isclose(float(n), value, rel_tol=tolerance)]
+        return match[0] if match[0] in near else next(iter(near), match[0])
 
     return NUMBER.sub(write, actual)
 
@@ -88,9 +88,14 @@ def _agreeing(pattern: str, lines: list[str]) -> str | None:
 
 
 def merge_text(shown: str, actual: str) -> str:
-    """`actual`, but with each `...` of `shown` kept where what it stands for still fits."""
+    """`actual`, but with each `...` of `shown` kept where what it stands for still fits.
+
+    Where `actual` has as many itself, as pandas prints them, they are its own.
+    """
     if matches(shown, actual):
         return shown
+    if 0 < shown.count(ANYTHING) <= actual.count(ANYTHING):
+        return normal(actual)
     text = "".join(f"{line}\n" for line in _merge(lines_of(shown), lines_of(actual)))
     return text if matches(text, actual) else normal(actual)
 

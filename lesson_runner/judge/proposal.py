@@ -4,8 +4,9 @@ Nothing here is certain: each line says what it was taken from, and a maintainer
 """
 
 import re
+import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lesson_runner.judge.causes import cause_of, hosts_of
@@ -14,12 +15,39 @@ from lesson_runner.page.episode import Episode
 
 QUOTED = re.compile(r"""['"]([\w .*/-]+\.\w{1,8})['"]""")
 WORD = re.compile(r"(?<![\w/.-])([\w-]+(?:/[\w.-]+)*\.\w{1,8})(?![\w/-])")
-MODULE = re.compile(r"No module named '(\w+)|there is no package called [‘'](\w+)")
-NAME = re.compile(r"name '(\w+)' is not defined|object '([\w.]+)' not found")
+IMPORT = {
+    "python": re.compile(r"^\s*from +(\w+)|^\s*import +(\w[^#\n]*)", re.M),
+    "r": re.compile(r"\b(?:library|require)\([\"']?([\w.]+)|\b([a-zA-Z][\w.]*)::"),
+}
+FIRST_NAME = {
+    "python": re.compile(r"(?:^|,) *(\w+)"),
+    "r": re.compile(r"(?:^|,) *([\w.]+)"),
+}
+BUILT_IN = {
+    "python": sys.stdlib_module_names | {"__future__"},
+    "r": {
+        *("base", "compiler", "datasets", "graphics", "grDevices", "grid", "methods"),
+        *("parallel", "splines", "stats", "stats4", "tcltk", "tools", "utils"),
+    },
+}
+OTHER_NAMES = {
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python-headless",
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+"""What pip calls the packages of modules that may not be installed here."""
+
+NAME = re.compile(
+    r"name '(\w+)' is not defined|object '([\w.]+)' not found|could not find function \"([\w.]+)"
+)
 
 INSTALLS = re.compile(
     r"^\s*(?:!|%)?(?:python3? -m )?(?:pip3?|conda|mamba|apt(?:-get)?|brew|jupyter|sudo|uv)\s", re.M
 )
+SETUP_PAGE = re.compile(r"learners/.*(?:set-?up|install)", re.I)
 AT_LEAST = 2
 """So many blocks that differ in nothing but blanks or digits are a habit of the lesson."""
 
@@ -32,9 +60,10 @@ class Proposal:
     unpack: list[str] = field(default_factory=list)
     start: str = ""
     hosts: dict[str, int] = field(default_factory=dict)
-    compare: list[str] = field(default_factory=list)
+    compare: dict[str, int] = field(default_factory=dict)
     leave_out: dict[str, str] = field(default_factory=dict)
     packages: dict[str, int] = field(default_factory=dict)
+    r_packages: dict[str, int] = field(default_factory=dict)
     continues: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Page → the page before, and a name that it defines."""
 
@@ -43,21 +72,26 @@ class Proposal:
             "# What the code of this lesson needs. `lesson adopt` proposed it: read it once, and",
             "# change what is wrong. CONTRIBUTING.md of the runner describes every key.",
         ]
-        lines += _list("folders", dict.fromkeys(self.folders, ""))
-        lines += _list("unpack", dict.fromkeys(self.unpack, ""))
+        files = "the code names files in it"
+        lines += _list("folders", dict.fromkeys(self.folders, files))
+        lines += _list("unpack", dict.fromkeys(self.unpack, files))
         if self.start:
             lines.append(f"start: {self.start}  # where most of the files are that the code names")
-        lines += _list("hosts", {h: f"{n} blocks ask it: may they?" for h, n in self.hosts.items()})
+        lines += _list("hosts", {h: f"{_blocks(n)} asked for it" for h, n in self.hosts.items()})
         if self.compare:
-            lines.append(f"compare: {', '.join(self.compare)}")
+            blocks = _blocks(sum(self.compare.values()))
+            lines.append(f"compare: {', '.join(self.compare)}  # {blocks} differed in nothing else")
         lines += _list("leave-out", self.leave_out)
-        packages = {name: f"{n} blocks import it" for name, n in self.packages.items()}
-        lines += _list("packages", packages)
-        if self.continues:
-            lines.append("pages:")
+        packages = {**self.packages, **self.r_packages}
+        lines += _list("packages", {p: f"{_blocks(n)} used it" for p, n in packages.items()})
+        lines += ["pages:"] if self.continues else []
         for page, (before, name) in self.continues.items():
             lines += [f"  {page}:", f"    continues: {before}  # which defines `{name}`"]
         return "\n".join([*lines, ""])
+
+
+def _blocks(number: int) -> str:
+    return f"{number} block{'' if number == 1 else 's'}"
 
 
 def _list(key: str, items: dict[str, str]) -> list[str]:
@@ -113,47 +147,66 @@ def named_elsewhere(named: Iterable[str], shipped: Sequence[str]) -> list[str]:
 
 def archive_for(named: Iterable[str], members: Sequence[str]) -> bool:
     """Whether an archive with these members has a file that the code names, wherever in it."""
-    return any(
-        _is_named(name, member) or _is_named(f"*{name}", member.rpartition("/")[2])
-        for name in named
-        for member in members
-    )
+    return any(_ends_as(member, name) for name in named for member in members)
 
 
-def start_for(named: Iterable[str], members: Sequence[str]) -> str:
-    """The folder of an archive in which most of the named files are, if the code names none."""
-    names = list(named)
-    if any(_is_named(name, member) for name in names for member in members if "/" in name):
-        return ""
-    hits = Counter(
-        member.removesuffix(name).rstrip("/")
-        for name in names
-        for member in members
-        if member.endswith(f"/{name}")
-    )
-    return hits.most_common(1)[0][0] if hits else ""
+def start_for(named: Mapping[str, int], members: Iterable[str]) -> str:
+    """The folder of archives from which most of the blocks find the files that they name."""
+    members = list(members)
+    hits: Counter[str] = Counter({"": 0})
+    for name, blocks in named.items():
+        found = (member for member in members if _ends_as(member, name))
+        folders = {"/".join(one.split("/")[: -len(name.split("/"))]) for one in found}
+        hits.update(dict.fromkeys(folders, blocks))
+    return hits.most_common(1)[0][0]
 
 
-def refined(proposal: Proposal, episodes: Sequence[Episode], results: Iterable[Result]) -> Proposal:
-    """The proposal with what the failures of a first run tell."""
+def _ends_as(member: str, name: str) -> bool:
+    return _is_named(name, "/".join(member.split("/")[-len(name.split("/")) :]))
+
+
+def refined(
+    proposal: Proposal,
+    episodes: Sequence[Episode],
+    results: Iterable[Result],
+    installs: Mapping[str, str],
+) -> Proposal:
+    """The proposal with what the failures of a first run tell.
+
+    `installs` has, for the modules that are installed here, what pip calls their packages.
+    """
     failed = [result for result in results if result.outcome == "failed"]
     for page, why in pages_to_leave_out(episodes, failed).items():
         proposal.leave_out[page] = why
     failed = [result for result in failed if result.block.path not in proposal.leave_out]
     causes = Counter(cause_of(result).name for result in failed)
-    if causes["blanks"] >= AT_LEAST:
-        proposal.compare.append("any blanks")
-    if causes["digits"] >= AT_LEAST:
-        proposal.compare.append("6 digits")
-    hosts: Counter[str] = Counter()
-    packages: Counter[str] = Counter()
-    for result in failed:
-        hosts.update(hosts_of(result))
-        if cause_of(result).name == "package" and (found := MODULE.search(result.message)):
-            packages[found[1] or found[2]] += 1
-    proposal.hosts, proposal.packages = dict(hosts), dict(packages)
+    for cause, means in (("blanks", "any blanks"), ("digits", "6 digits")):
+        if causes[cause] >= AT_LEAST:
+            proposal.compare[means] = causes[cause]
+    proposal.hosts = dict(Counter(host for result in failed for host in hosts_of(result)))
+    kept = [episode for episode in episodes if episode.path not in proposal.leave_out]
+    for module, blocks in imported(kept, "python").items():
+        name = installs.get(module) or OTHER_NAMES.get(module, module)
+        proposal.packages[name] = proposal.packages.get(name, 0) + blocks
+    proposal.r_packages = dict(imported(kept, "r"))
     proposal.continues = pages_that_continue(episodes, failed)
     return proposal
+
+
+def imported(episodes: Sequence[Episode], language: str) -> Counter[str]:
+    """The modules that the code loads, each with the number of blocks that do.
+
+    A module whose file some page names is the learners' own.
+    """
+    found: Counter[str] = Counter()
+    for episode in episodes:
+        for block in episode.to_run(language):
+            if not block.must_raise:
+                loaded = ",".join(map("".join, IMPORT[language].findall(block.source)))
+                found.update(set(FIRST_NAME[language].findall(loaded)))
+    text = "\n".join(episode.text for episode in episodes)
+    own = {name for name in found if re.search(rf"\b{re.escape(name)}\.py\b", text)}
+    return Counter({m: n for m, n in sorted(found.items()) if m not in BUILT_IN[language] | own})
 
 
 def pages_to_leave_out(episodes: Iterable[Episode], failed: Iterable[Result]) -> dict[str, str]:
@@ -165,7 +218,7 @@ def pages_to_leave_out(episodes: Iterable[Episode], failed: Iterable[Result]) ->
         installs = sum(bool(INSTALLS.search(block.source)) for block in blocks)
         if episode.path in failing and blocks and 2 * installs >= len(blocks):
             made[episode.path] = f"{installs} of its {len(blocks)} blocks install or start programs"
-        elif episode.path in failing and episode.path == "learners/setup.md":
+        elif episode.path in failing and SETUP_PAGE.match(episode.path):
             made[episode.path] = "it sets up a learner's computer"
     return made
 
@@ -181,7 +234,7 @@ def pages_that_continue(
         found = NAME.search(result.message)
         if cause_of(result).name != "name" or path in wanted or not found:
             continue
-        name = found[1] or found[2]
+        name = found[1] or found[2] or found[3]
         here = next(episode for episode in episodes if episode.path == path)
         if _defines(here, name, result.block.language):
             continue  # later on: that is the page's own fault

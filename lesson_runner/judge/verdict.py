@@ -180,14 +180,15 @@ def _may_vary(check: Callable[[Execution], "Failed"], execution: Execution) -> b
 def _expected(execution: Execution, answers_vary: bool) -> bool:
     """Whether the page shows the error that a block raised."""
     shown, failure = execution.block.shows("error"), execution.failure
-    if failure is None or not execution.block.must_raise:
+    block = execution.block
+    if failure is None or not (block.must_raise or block.announced):
         return False
     if shown is None or same_error(execution):
         return True
     if not answers_vary:
         return False
     # Python names the class of an error: another one is another error. R and bash name none.
-    return execution.block.language != "python" or failure.name in shown.text
+    return block.language != "python" or failure.name in shown.text
 
 
 LAST_LINES = 8
@@ -210,8 +211,10 @@ def _raised(execution: Execution) -> Failed:
             return None
         if shown is None:
             return "the chunk option error=TRUE wants an error, but the block raised none", 0, ""
+        if shown.apart and not execution.block.strict:
+            return None  # the text's own
         return "the page shows an error, but the block raised none", shown.line, ""
-    if shown is None and execution.block.must_raise:
+    if shown is None and (execution.block.must_raise or execution.block.announced):
         return None
     if _prints_its_error(execution):
         return None
@@ -339,8 +342,8 @@ def _output(execution: Execution) -> Failed:
 def _is_meant(block: Block, output: str) -> bool:
     """Whether a published page, read as it is meant, agrees with what its block prints."""
     shown = block.shows("output")
-    if shown and shown.in_solution and "solution" not in block.div and not normal(output):
-        return True  # of other code, which the text of the solution is about
+    if shown and not normal(output) and (shown.apart or _is_left_open(block)):
+        return True  # of other code, which the text is about, or that learners write
     actual = without_moments(output)
     return any(
         matches(text, output, block.compare) or matches(without_moments(text), actual)

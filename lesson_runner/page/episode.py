@@ -7,7 +7,7 @@
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
@@ -65,6 +65,12 @@ OTHER_NAMES = {
 EVAL_OFF = re.compile(r"\beval\s*[=:]\s*(F|FALSE|false)\b")
 """The option that switches a knitr chunk off."""
 
+CHUNK = re.compile(r"(?<=```)\{\w.*`.*(?=\}[ \t]*$)", re.MULTILINE)
+"""The options of a knitr chunk that have backticks."""
+
+ENGINE = re.compile(r"\bengine\s*[=:]\s*[\"']?(\w+)")
+"""The option of a knitr chunk whose code is of another language."""
+
 ERROR_ON = re.compile(r"\berror\s*[=:]\s*(T|TRUE|true)\b")
 """The option of a knitr chunk that raises an error: the site shows it, the page need not."""
 
@@ -92,6 +98,8 @@ class Shown:
     means: str | None = None
     """What it says where the page says it in its own way: `...` for `[output truncated]`."""
     in_solution: bool = False
+    apart: bool = False
+    """Whether text stands between it and what is above: then it may be about that text."""
 
     @property
     def line(self) -> int:
@@ -143,6 +151,8 @@ class Block:
     reason: str = ""
     practice_only: str = ""
     error_on: bool = False
+    announced: bool = False
+    """Whether the text around a knitr chunk speaks of the error that the site will show."""
     shown: tuple[Shown, ...] = ()
     figures: tuple[Figure, ...] = ()
     request: Request | None = None
@@ -216,18 +226,24 @@ def read_episode(
     If it is not `strict`, the page is read as `lesson_runner.page.published` describes.
     """
     text = text.removeprefix("\ufeff")
-    elements = fences.read_elements(text)
+    # knitr allows backticks in the options of a chunk, as CommonMark does not.
+    with_chunks = path.endswith(".Rmd")
+    as_markdown = CHUNK.sub(lambda m: m[0].replace("`", "'"), text) if with_chunks else text
+    elements = fences.read_elements(as_markdown)
     reader = _Reader(path, page_as_div(elements), strict, compare)
     for element in elements:
         reader.read(element)
     reader.finish()
-    for line, message in fences.stray_fences(text, elements):
+    for line, message in fences.stray_fences(as_markdown, elements):
         reader.problem(line, message)
     title = _title(path, text, reader)
     if strict and not elements and not reader.problems:
         reader.problem(1, "this page has no content: write some, or delete the file")
     problems = tuple(sorted(reader.problems, key=lambda problem: problem.line))
     blocks = tuple(_unless_faulty(block, problems) for block in reader.blocks)
+    if not strict and with_chunks:
+        lines = _announced(elements)
+        blocks = tuple(replace(block, announced=block.line in lines) for block in blocks)
     return Episode(path, title, text, tuple(elements), blocks, problems)
 
 
@@ -237,6 +253,19 @@ def _unless_faulty(block: Block, problems: tuple[Problem, ...]) -> Block:
     if block.role in ("run", "response") and any(block.line <= p.line <= end for p in problems):
         return replace(block, role="not run", reason="this fence has a problem")
     return block
+
+
+def _announced(elements: Iterable[Element]) -> set[int]:
+    """The lines of fences with text that speaks of an error between them and the next fences."""
+    lines = {0}
+    above, speaks = 0, False
+    for element in elements:
+        if isinstance(element, Text):
+            speaks = speaks or bool(published.SPEAKS_OF_AN_ERROR.search(element.content))
+        elif isinstance(element, Fence):
+            lines |= {above, element.line} if speaks else set()
+            above, speaks = element.line, False
+    return lines | ({above} if speaks else set())
 
 
 def _title(path: str, text: str, reader: "_Reader") -> str:
@@ -277,6 +306,9 @@ def read_info(info: str) -> _Info:
     if braces and first == name:
         rest = [word for word in rest if word[0] == "."]  # the others label a knitr chunk
     strange = [word for word in rest if word != ".exercise" and _like_exercise(word)]
+    if braces and (engine := ENGINE.search(inner)):
+        name = ALIASES.get(engine[1], engine[1])
+        name = name if name in LANGUAGES else "text"
     return _Info(
         language=ALIASES.get(name, name),
         exercise=".exercise" in rest,
@@ -455,6 +487,7 @@ class _Reader:
             self.problem(fence.line, f"unknown class `{info.strange}`: starter code is `{form}`")
         says = directives.get("compare")
         block = replace(block, compare=self.read_compare(says) if says else self.compare)
+        commands = fence.text
         if not self.strict:
             commands = published.without_prompts(fence.text, info.language)
             block = replace(block, source=commands)
@@ -469,7 +502,9 @@ class _Reader:
                 self.problem(fence.line + offset, f"starter code: {message}")
         elif not self.strict and published.has_blanks(fence.text):
             block = replace(block, role="exercise", reason="starter code")
-        elif not fence.text.strip():
+        elif not self.strict and info.language == "python" and published.is_fragment(commands):
+            block = replace(block, role="exercise", reason="a fragment")
+        elif not fence.text.strip() and (self.strict or not fence.info.startswith("{")):
             self.problem(fence.line, "this block is empty: there is nothing to run")
         self.add(fence, block)
 
@@ -539,7 +574,7 @@ class _Reader:
             position -= 1
         around = [div.name for div in divs_around(self.page, fence.line)]
         means = means if means != fence.text else None
-        shown = Shown(kind, fence, means, "solution" in around)
+        shown = Shown(kind, fence, means, "solution" in around, not self.adjacent)
         self.blocks[position] = replace(block, shown=(*block.shown, shown))
         self.adjacent = True
 

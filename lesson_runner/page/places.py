@@ -24,7 +24,7 @@ def find_root(start: Path) -> Path | None:
 
 def is_page(file: Path, root: Path) -> bool:
     """Whether the Workbench makes a page of the lesson from this file."""
-    if file.suffix not in SUFFIXES:
+    if file.suffix not in SUFFIXES or file.name.startswith("."):
         return False
     if file.parent == root:
         return file.name not in NO_PAGES

@@ -4,6 +4,7 @@ Prompts before commands, outputs that are cut by hand, tracebacks shown as outpu
 in. A lesson that says `strict: true` in its `lesson.yaml` wants none of this.
 """
 
+import ast
 import re
 
 PROMPTS = {
@@ -16,7 +17,17 @@ PROMPTS = {
 MORE_OF_BASH = re.compile(r"> ?")
 WINDOWS = re.compile(r"(?:PS )?(?:[A-Z]:[^>]*)?> ")
 
-BLANK = re.compile(r"(?<![A-Za-z0-9_])_{3,}(?![A-Za-z0-9_])")
+BLANK = re.compile(r"(?<![A-Za-z0-9_])_{3,}(?![A-Za-z0-9_])|\?{3,}")
+
+HEADER = re.compile(r"[ \t]*(?:if|for|while|with|def|class|try|elif|else|except|finally)\b.*:")
+GOES_ON = {"if x:": re.compile(r"(?:elif|else)\b"), "try:": re.compile(r"(?:except|finally)\b")}
+"""What begins the statement that a fragment goes on with, and how the fragment begins."""
+
+SPEAKS_OF_AN_ERROR = re.compile(
+    r"\b(?:errors?|exceptions?|fails?|failed|complains?|trouble|crash(?:es)?"
+    r"|(?:do|does|did|will)(?:n[’']t| not) work)\b",
+    re.IGNORECASE,
+)
 
 CUT = re.compile(
     r"^[ \t]*(?:⋮(?:[ \t]+⋮)*|…|\[(?:\.\.\.|…|output truncated|truncated|snip)\]"
@@ -73,8 +84,27 @@ def _is_an_operator(line: str, language: str) -> bool:
 
 
 def has_blanks(source: str) -> bool:
-    """Whether a learner is to fill something in: `____`."""
+    """Whether a learner is to fill something in: `____`, `???`."""
     return bool(BLANK.search(source))
+
+
+def is_fragment(source: str) -> bool:
+    """Whether Python code shows a part of a statement: headers alone, or how it goes on."""
+    lines = [line for line in source.splitlines() if line.strip() and line.strip()[0] != "#"]
+    if lines and all(HEADER.fullmatch(line.partition("#")[0].rstrip()) for line in lines):
+        return True
+    return any(
+        begins.match(source) and _is_code(f"{start}\n    pass\n{source}")
+        for start, begins in GOES_ON.items()
+    )
+
+
+def _is_code(source: str) -> bool:
+    try:
+        ast.parse(source)
+    except (SyntaxError, ValueError):
+        return False
+    return True
 
 
 def with_dots(text: str) -> str:

@@ -1,11 +1,15 @@
 """Each failure has a cause, with the way out."""
 
+import re
+
 import pytest
 from made_lesson import MadeLesson
 
-from lesson_runner.judge.causes import CAUSES, by_cause, cause_of
+from lesson_runner.judge.causes import CAUSES, Group, by_cause, cause_of
 from lesson_runner.judge.report import problem_as_result
-from lesson_runner.page.episode import read_episode
+from lesson_runner.judge.verdict import judge
+from lesson_runner.page.episode import Problem, read_episode
+from lesson_runner.run.happened import Execution, Failure
 
 
 def block(code: str, shown: str = "", kind: str = "output", language: str = "python") -> str:
@@ -47,6 +51,7 @@ def test_the_cause_of_a_failure(made_lesson: MadeLesson, name: str) -> None:
     [
         ("nosuchprogram", "program"),
         ("cat nowhere.txt", "file"),
+        ("echo 'Jupyter command `jupyter-lab` not found.'; false", "program"),
         ("false", "error"),
         ("ls | grep x", "error"),
     ],
@@ -72,6 +77,27 @@ def test_what_follows_from_an_earlier_failure(made_lesson: MadeLesson) -> None:
     assert [cause_of(one).name for one in failed] == ["error", "consequence", "output"]
 
 
+def test_numbers_that_are_the_same_written_otherwise_are_not_mixed_up(
+    made_lesson: MadeLesson,
+) -> None:
+    code = "print('2.00000 2.0000')\nprint(0.123456789012)"
+    (failed,) = made_lesson.check(block(code, "2.00000 2.0000\n0.12345678901")).failed
+    assert cause_of(failed).name == "digits"
+
+
+def test_one_block_is_not_many() -> None:
+    for cause in CAUSES:
+        one = str(Group(cause, (problem_as_result(Problem("a.md", 1, "x")),)))
+        assert not re.search(r"\bthat (?:no longer )?(?:are|were|raise|print|do|ask|reach)\b", one)
+
+
+@pytest.mark.parametrize("said", ["object 'cats' not found", 'could not find function "cats"'])
+def test_a_name_that_nothing_defines_in_r(said: str) -> None:
+    (happened,) = read_episode("a.md", "```r\ncats\n```\n").blocks
+    result = judge(Execution(happened, failure=Failure("ERROR", f"Error in eval(expr): {said}")))
+    assert cause_of(result).name == "name"
+
+
 def test_a_fence_without_a_meaning() -> None:
     (problem,) = read_episode("a.md", "```pyton\n1\n```\n").problems
     assert cause_of(problem_as_result(problem)).name == "no meaning"
@@ -81,7 +107,7 @@ def test_groups_have_the_most_useful_cause_first(made_lesson: MadeLesson) -> Non
     text = block("print('a  b')", "a b") + block("1 / 0") + block("print('a')", "b") * 2
     groups = by_cause(made_lesson.check(text).failed)
     assert list(map(str, groups)) == [
-        "1 block that raise an error which the page does not show",
+        "1 block that raises an error which the page does not show",
         "2 blocks that print something else than the page shows",
         "1 block whose output differs in its blanks only",
     ]

@@ -174,6 +174,7 @@ def test_three_dots_mean_what_they_mean_to_doctest(shown: str, actual: str) -> N
         ("a\nid ...\n", "a\n", "a\n"),
         ("...\n", "", ""),
         ("a ...\nb\n", "c\nd\n", "c\nd\n"),
+        ("a  ... b\n1  ... 2\n", "a c  ... b\n1 3  ... 4\n", "a c  ... b\n1 3  ... 4\n"),
     ],
 )
 def test_merged_text_keeps_three_dots_where_they_still_fit(

@@ -6,9 +6,12 @@ import textwrap
 import pytest
 from made_lesson import MadeLesson
 
+from lesson_runner.judge.verdict import judge, stops
 from lesson_runner.page import published
 from lesson_runner.page.comparison import Comparison, read_comparison
 from lesson_runner.page.episode import Episode, read_episode
+from lesson_runner.page.places import is_page
+from lesson_runner.run.happened import Execution, Failure
 from lesson_runner.verify import not_executed
 
 
@@ -65,6 +68,8 @@ def test_a_strict_page_has_no_prompts() -> None:
     [
         ("for ____ in items:\n", True),
         ("x = ___ + 1\n", True),
+        ("assert f(x) == ???\n", True),
+        ("print??\n", False),
         ("print(data.____)\n", True),
         ("self.__init__()\n", False),
         ("a_b = __name__\n", False),
@@ -119,6 +124,90 @@ def test_a_strict_page_says_itself_that_code_is_starter_code(made_lesson: MadeLe
     (made_lesson.root / "lesson.yaml").write_text("strict: true\n")
     checked = check(made_lesson, FRAGMENT.format(shown="a\n    b"))
     assert checked[0].outcome == "failed"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("if a <= 2:\n", True),
+        ("if a:  # one\nif b:\n", True),
+        ("for variable in collection:\n    # do things with it\n", True),
+        ("elif a:\n    print(a)\n", True),
+        ("except ValueError:\n    pass\n", True),
+        ("for a in b:\nprint(a)\n", False),  # an author forgot the blanks
+        ("else\n    print(a)\n", False),
+        ("# a comment\n", False),
+        ("print(a)\n", False),
+    ],
+)
+def test_what_is_a_part_of_a_statement(source: str, expected: bool) -> None:
+    assert published.is_fragment(source) == expected
+    (block,) = read(f"```python\n{source}```\n").blocks
+    assert (block.role == "exercise") == expected
+    (block,) = read(f"```python\n{source}```\n", strict=True).blocks
+    assert block.role == "run"
+
+
+def test_a_page_that_its_author_hides_is_none(made_lesson: MadeLesson) -> None:
+    root = made_lesson.root
+    assert is_page(root / "episodes" / "a.Rmd", root)
+    assert not is_page(root / "episodes" / ".ignore-a.Rmd", root)
+
+
+# Chunks of R Markdown
+
+
+def chunk_page(text: str, *, strict: bool = False) -> Episode:
+    return read_episode("episodes/page.Rmd", text, strict=strict)
+
+
+def test_an_empty_chunk_is_no_problem_and_another_empty_block_is_one() -> None:
+    assert chunk_page("```{r, include=FALSE}\n```\n").problems == ()
+    assert len(chunk_page("```{r, include=FALSE}\n```\n", strict=True).problems) == 1
+    assert len(chunk_page("```r\n```\n").problems) == 1
+
+
+@pytest.mark.parametrize("header", ['{r, engine="sh"}', "{r name, engine='bash'}", "{bash}"])
+def test_a_chunk_may_be_of_the_shell(header: str) -> None:
+    (block,) = chunk_page(f"```{header}\nls\n```\n").blocks
+    assert block.language == "bash"
+
+
+def test_the_options_of_a_chunk_may_have_backticks() -> None:
+    episode = chunk_page('```{r, fig.alt="`x` and `y`"}\n1\n```\n\n```{r}\n2\n```\n')
+    assert [block.source for block in episode.blocks] == ["1\n", "2\n"]
+    assert episode.problems == ()
+
+
+def test_a_chunk_of_another_engine_is_shown() -> None:
+    assert [b.role for b in chunk_page("```{r, engine='embed'}\na.csv\n```\n").blocks] == ["data"]
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "announced"),
+    [
+        ("R complains about it:", "And so on.", True),
+        ("Look:", "This doesn't work.\n\n## Next", True),
+        ("Look:", "And so on.", False),
+        ("There are errors.\n\n```{r}\n1\n```\n\nBut:", "And so on.", False),
+    ],
+)
+def test_the_text_around_a_chunk_announces_its_error(
+    above: str, below: str, announced: bool
+) -> None:
+    text = f"{above}\n\n```{{r}}\nstop('x')\n```\n\n{below}\n\n```{{r}}\n2\n```\n"
+    assert [b.announced for b in chunk_page(text).blocks if "stop" in b.source] == [announced]
+    assert not any(b.announced for b in chunk_page(text, strict=True).blocks)
+    assert not any(b.announced for b in read(text).blocks)  # a .md page can show the error
+
+
+def test_an_error_that_the_text_of_a_chunk_announces_is_none_of_the_block() -> None:
+    happened = Execution(
+        chunk_page("This fails:\n\n```{r}\nstop('x')\n```\n").blocks[0],
+        failure=Failure("Error", "Error: x"),
+    )
+    assert judge(happened).outcome == "passed"
+    assert not stops(happened)
 
 
 # Outputs
@@ -189,6 +278,29 @@ def test_an_output_of_the_text_is_shown_and_accounted_for(published_lesson: Made
         ("shown", "shown for the text around it")
     ]
     assert len(read(page, strict=True).problems) == 1
+
+
+def test_an_error_below_a_paragraph_belongs_to_the_text_where_the_block_raises_none(
+    published_lesson: MadeLesson,
+) -> None:
+    page = "```python\n{code}\n```\n{between}```error\nZeroDivisionError: division by zero\n```\n"
+    told = "If you divide, you see\n\n"
+    for code, between, outcome in [
+        ("1", told, "passed"),
+        ("1", "", "failed"),
+        ("1 / 0", told, "passed"),
+        ("x", told, "failed"),
+    ]:
+        text = page.format(code=code, between=between)
+        assert [r.outcome for r in check(published_lesson, text)] == [outcome]
+
+
+def test_what_a_challenge_wants_is_no_output_of_a_block_that_prints_nothing(
+    published_lesson: MadeLesson,
+) -> None:
+    page = "::: challenge\n```python\n{}\n```\n```output\n1\n```\n:::\n"
+    assert [r.outcome for r in check(published_lesson, page.format("x = 1"))] == ["passed"]
+    assert [r.outcome for r in check(published_lesson, page.format("print(2)"))] == ["failed"]
 
 
 def test_the_class_of_a_value_as_a_plain_python_shows_it(published_lesson: MadeLesson) -> None:
