@@ -13,7 +13,7 @@ from lesson_runner.page.places import LessonError
 COMMANDS = {
     "check": "Run every block of every page, and compare what it prints with what the page shows.",
     "adopt": "Propose what a lesson needs to be checked: lesson.yaml and a workflow, as a patch.",
-    "stamp": "Write a copy of the lesson in which each page says what happened when its blocks ran.",
+    "stamp": "Write a copy of the lesson where each page says what happened when its blocks ran.",
     "baseline": "Record today's failures: from now on, checks are red for new ones only.",
     "live": "Run every block against your own proxy, the day before a workshop.",
     "notebooks": "Write the notebooks that learners follow: one per episode, language and format.",

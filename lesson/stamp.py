@@ -1,4 +1,4 @@
-"""Write a copy of the lesson in which each page says what happened when its blocks ran.
+"""Write a copy of the lesson where each page says what happened when its blocks ran.
 
 The copy is what the site is built from, so the repository's own pages stay as they are. The last
 line of a page comes from the report of `lesson check --json`, and a page of which nothing ran gets
