@@ -1,0 +1,264 @@
+"""Write the lesson as a site in which its Python notebooks run in the browser."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Mapping
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+import mock_proxy
+from lesson.editions import Edition, fingerprint, files_of
+from lesson.options import root_of
+from lesson.wheels import Packages, asked_by, pure_wheel, wheel_of_installed
+from lesson_runner.export.documents import FORMATS
+from lesson_runner.page.lesson import Lesson, find_lesson
+from lesson_runner.page.places import LessonError
+
+EXAMPLE = "lesson link --out public/link"
+
+PROJECT = "llm-apis-litellm"
+PLUGIN = "@jupyterlite/pyodide-kernel-extension:kernel"
+
+PROXY = ("h11", "jsonschema", "orjson", "pydantic", "pyyaml", "requests", "starlette", "urllib3")
+"""What the practice proxy needs in a browser."""
+
+AT_ONCE = ("comm", "ipykernel", "ipython", "jedi", "micropip", "piplite", "pyodide-kernel", "tqdm")
+"""What the kernel needs to start, and a small package that `files` imports."""
+
+WHEN_IMPORTED = ("pandas", "numpy", "matplotlib", "openai", "httpx")
+"""Large packages: a notebook that imports one waits for it, and the others do not."""
+
+STAND_INS = {
+    # The package openai asks through httpx2, which would ask the browser, past the practice proxy.
+    "httpx2-jsfetch": (
+        """\
+\"\"\"Has httpx2 work in a browser as elsewhere: through `socket`, which the lesson replaces.\"\"\"
+
+import ssl
+
+import httpcore2
+from httpx2._transports.default import AsyncHTTPTransport as AsyncJavascriptFetchTransport
+from httpx2._transports.default import HTTPTransport as JavascriptFetchTransport
+
+# Certificates are the browser's concern.
+httpcore2.default_ssl_context = lambda **_: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+""",
+        ("anyio", "httpcore2", "truststore"),
+    ),
+    # Where Pyodide's own packages are not at hand.
+    "orjson": (
+        """\
+\"\"\"Python's json in the place of orjson, which is faster.\"\"\"
+
+from json import JSONDecodeError, dumps as text_of, loads
+
+
+def dumps(value):
+    return text_of(value, ensure_ascii=False, separators=(",", ":")).encode()
+""",
+        (),
+    ),
+}
+"""Packages that are replaced: their source, and what they need."""
+
+INTRODUCTION = """\
+**This notebook runs in your browser, and nothing was installed on your computer.**
+The cell below starts the practice proxy inside this page, and connects `requests`, `httpx` and
+`urllib3` to it, so all other code is as in the lesson. Run it first, each time you open a notebook.
+
+- Until the kernel has started, which the bar at the bottom shows, a cell waits. That takes up to
+  15 seconds the first time.
+- Your changes stay in this browser, also when the lesson gets a new version, until you clear the
+  data of this site. To keep a copy, choose **File**, **Download**.
+- What is not there: a terminal, and so `curl` and `git`, and the page of the proxy at
+  `http://127.0.0.1:4000/`. Watch it on your instructor's screen.
+- To ask the proxy of your institution instead, write its address into the parentheses:
+  `start("https://...", model="...")`. It has to allow requests from web pages (CORS). You are asked
+  for the key, which stays in the memory of this page."""
+
+CONNECT = """\
+# Connect this notebook to the practice proxy inside this page
+from mock_proxy.server.inside import start
+
+start()"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--root", type=Path, help="folder of the lesson (default: the one here)")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the site, made anew")
+    parser.add_argument(
+        "--pyodide",
+        type=Path,
+        metavar="FOLDER",
+        help="a copy of Pyodide to put into the site (default: browsers load it from its CDN)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    require_jupyterlite()
+    out: Path = options.out.resolve()
+    if out.exists() and any(out.iterdir()) and not (out / "jupyter-lite.json").is_file():
+        raise LessonError(f"{out} has other files than those of such a site: name another folder")
+    lesson = find_lesson(root_of(options.root, Path.cwd()))
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        files = contents(lesson)
+        for name, content in files.items():
+            file = work / "contents" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        packages = chosen_packages(options.pyodide, work / "pyodide", lesson)
+        (work / "jupyter-lite.json").write_text(json.dumps(settings(packages)))
+        shutil.rmtree(out, ignore_errors=True)
+        build(work, out)
+        shutil.copytree(work / "pyodide", out / "pyodide")
+    notebooks = sum(name.endswith(".ipynb") for name in files)
+    print(f"{notebooks} notebooks that run in a browser: {out}")
+    if packages.missing:
+        names = ", ".join(packages.missing)
+        print(f"not in {options.pyodide}, so notebooks that import them stop there: {names}")
+    print(f"Try it: {Path(sys.executable).name} -m http.server --bind 127.0.0.1 -d {out}")
+    return 0
+
+
+def require_jupyterlite() -> None:
+    if find_spec("jupyterlite_core") is None or find_spec("jupyterlite_pyodide_kernel") is None:
+        raise LessonError(f"JupyterLite is missing: python -m pip install '{PROJECT}[link]'")
+
+
+# What learners open
+
+
+def contents(lesson: Lesson) -> dict[str, bytes]:
+    """The Python notebooks, each with the cells that connect it, and what lies beside them."""
+    episodes = [lesson.read(page) for page in lesson.pages if page.parent.name == "episodes"]
+    files = files_of(lesson, episodes, Edition("python", FORMATS["ipynb"]))
+    return {
+        name: connected(content) if name.endswith(".ipynb") else content
+        for name, content in files.items()
+    }
+
+
+def connected(content: bytes) -> bytes:
+    notebook = nbformat.reads(content.decode(), as_version=4)
+    notebook.cells[1:1] = [
+        new_markdown_cell(INTRODUCTION, id="link-text"),
+        new_code_cell(CONNECT, id="link-connect"),
+    ]
+    notebook.metadata["kernelspec"] = {
+        **{"name": "python", "language": "python"},
+        "display_name": "Python (Pyodide)",
+    }
+    notebook.metadata["lesson"]["fingerprint"] = fingerprint(notebook)
+    text: str = nbformat.writes(notebook)
+    return f"{text}\n".encode()
+
+
+# What the browser loads
+
+
+def chosen_packages(pyodide: Path | None, folder: Path, lesson: Lesson) -> Packages:
+    """The folder `pyodide` of the site: wheels, their lock file, and Pyodide itself if given."""
+    from jupyterlite_pyodide_kernel import constants
+
+    folder.mkdir()
+    at: str | Path = constants.PYODIDE_CDN_URL
+    if pyodide is None:
+        with urllib.request.urlopen(constants.PYODIDE_LOCK_DEFAULT_URL, timeout=60) as answer:
+            lock = json.load(answer)
+    else:
+        at = pyodide = pyodide.resolve()
+        if not (pyodide / constants.PYODIDE_MJS).is_file():
+            raise LessonError(f"{pyodide} has no {constants.PYODIDE_MJS}: it is no Pyodide")
+        lock = json.loads((pyodide / constants.PYODIDE_LOCK).read_bytes())
+    packages = Packages(lock, folder, at)
+    for wheel in sorted(kernel_wheels()):
+        packages.take(Path(shutil.copy(wheel, folder)))
+    packages.take(stand_in(folder, "httpx2-jsfetch"))
+    if pyodide is not None and not list(pyodide.glob("pyyaml-*.whl")):
+        packages.take(wheel_of_installed(folder, "PyYAML", "yaml"))
+    if pyodide is not None and not list(pyodide.glob("orjson-*.whl")):
+        packages.take(stand_in(folder, "orjson"))
+    ours = Path(mock_proxy.__file__).parent
+    packages.take(pure_wheel(folder, "mock-proxy", version(PROJECT), ours, PROXY))
+    packages.add(*asked_by(PROJECT, PROXY), *AT_ONCE, *asked_by(PROJECT, WHEN_IMPORTED))
+    for name in WHEN_IMPORTED:
+        if name in packages.chosen:
+            packages.chosen[name]["imports"] += importing(lesson, name)
+    (folder / constants.PYODIDE_LOCK).write_text(json.dumps(packages.lock()))
+    if pyodide is not None:
+        used = {entry["file_name"] for entry in packages.chosen.values()}
+        for file in pyodide.glob("*"):
+            if file.name in used or re.match(r"(pyodide|python_stdlib)\S*\.(mjs|wasm|zip)$", file.name):
+                shutil.copy(file, folder)
+    return packages
+
+
+def stand_in(folder: Path, name: str) -> Path:
+    source, needs = STAND_INS[name]
+    with tempfile.TemporaryDirectory() as temporary:
+        top = Path(temporary) / name.replace("-", "_")
+        top.mkdir()
+        (top / "__init__.py").write_text(source, encoding="utf-8")
+        return pure_wheel(folder, name, "999", top, needs)
+
+
+def kernel_wheels() -> list[Path]:
+    """Those that the kernel brings with it."""
+    below = f"share/jupyter/labextensions/{PLUGIN.partition(':')[0]}/static/pypi"
+    wheels = [*(Path(sys.prefix) / below).glob("*.whl")]
+    return [wheel for wheel in wheels if not wheel.name.startswith("widgets")]
+
+
+def importing(lesson: Lesson, package: str) -> list[str]:
+    """The modules in `files` that import a package: Pyodide looks no further than the cell."""
+    files = (lesson.root / "episodes" / "files").glob("*.py")
+    line = re.compile(rf"^(import|from) {package}\b", re.MULTILINE)
+    return [f"files.{file.stem}" for file in files if line.search(file.read_text("utf-8"))]
+
+
+def settings(packages: Packages) -> Mapping[str, Any]:
+    """Of JupyterLite."""
+    names = {*AT_ONCE, "mock-proxy"}
+    while more := {n for name in names for n in packages.lock()["packages"][name]["depends"]} - names:
+        names |= more
+    kernel: dict[str, Any] = {
+        "disablePyPIFallback": not isinstance(packages.at, str),
+        "loadPyodideOptions": {
+            "lockFileURL": "./pyodide/pyodide-lock.json",
+            "packages": sorted(names),
+        },
+    }
+    if not isinstance(packages.at, str):
+        kernel["pyodideUrl"] = "./pyodide/pyodide.mjs"
+    return {
+        "jupyter-lite-schema-version": 0,
+        "jupyter-config-data": {
+            "appName": "LLM APIs for Research",
+            "litePluginSettings": {PLUGIN: kernel},
+        },
+    }
+
+
+def build(work: Path, out: Path) -> None:
+    call = [
+        *(sys.executable, "-m", "jupyterlite_core", "build", "--apps", "lab", "--no-sourcemaps"),
+        *("--no-unused-shared-packages", "--lite-dir", str(work), "--output-dir", str(out)),
+        *("--contents", str(work / "contents")),
+    ]
+    done = subprocess.run(call, check=False, capture_output=True, text=True, cwd=work)
+    if done.returncode:
+        raise LessonError(f"JupyterLite was not built:\n{done.stdout}{done.stderr}"[-5000:])

@@ -1,0 +1,353 @@
+"""The proxy inside this interpreter: no port, no thread, no other process.
+
+Python in a browser has none of them. A client opens its connection with `create_connection`, and
+gets an `Inside`, which it takes for a socket. What it sends there is read by h11 and answered by
+the application, which runs while the client waits. So `requests`, `httpx`, `openai` and `urllib3`
+do all of their own work, with their own timeouts and errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import os
+import socket
+import ssl
+import sys
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from email.utils import formatdate
+from functools import cache
+from getpass import getpass
+from http.client import responses
+from typing import Any, cast
+from urllib.parse import unquote_to_bytes, urlsplit
+
+import h11
+import urllib3.util.connection
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from ..config import PRACTICE_KEY, practice
+from ..keys.store import KeyStore
+from ..litellm.wire import NoMapping
+from .app import create_app
+from .listener import is_loopback
+
+URL = "http://127.0.0.1:4000"
+"""Where a practice proxy answers that has a port."""
+
+IN_BROWSER = sys.platform == "emscripten"
+
+Bytes = bytes | bytearray | memoryview
+
+LEAVING = 0.1
+"""Seconds in which the application can end a request that its client has left."""
+
+
+class Loop(asyncio.BaseEventLoop):
+    """An event loop without sockets. It runs while somebody waits, also below another loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._selector = self
+
+    def select(self, seconds: float | None) -> list[Any]:
+        time.sleep(seconds or 0)
+        return []
+
+    def _process_events(self, events: list[Any]) -> None: ...
+
+    def _write_to_self(self) -> None: ...
+
+    def waits(self, event: asyncio.Event, seconds: float | None) -> bool:
+        """Run until the event; False if it takes longer."""
+        outer = asyncio._get_running_loop()
+        swap = getattr(asyncio.tasks, "_swap_current_task", None)  # Python 3.12 and newer
+        task = swap(outer, None) if swap and outer else None
+        asyncio._set_running_loop(None)
+        try:
+            self.run_until_complete(asyncio.wait_for(event.wait(), seconds))
+        except asyncio.TimeoutError:
+            return False
+        finally:
+            asyncio._set_running_loop(outer)
+            if task is not None and swap:
+                swap(outer, task)
+        return True
+
+
+class Inside:
+    """What a client takes for a socket: one request over HTTP/1.1, and the answer to it."""
+
+    def __init__(self, app: ASGIApp, loop: Loop, address: tuple[str, int]) -> None:
+        self._app, self._loop, self._address = app, loop, address
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=1024 * 1024)
+        self._request: h11.Request | None = None
+        self._is_head = False
+        self._body = bytearray()
+        self._answer = bytearray()
+        self._answered, self._left, self._ended = (asyncio.Event() for _ in range(3))
+        self._problem: Exception | None = None
+        self._seconds: float | None = None
+        self._scheme = "http"
+        self._task: asyncio.Task[None] | None = None
+        self._is_closed, self._files = False, 0
+
+    # What clients call
+
+    def settimeout(self, seconds: float | None) -> None:
+        self._seconds = seconds
+
+    def gettimeout(self) -> float | None:
+        return self._seconds
+
+    def setsockopt(self, *_: object) -> None: ...
+
+    def shutdown(self, how: int) -> None: ...
+
+    def getpeername(self) -> tuple[str, int]:
+        return self._address
+
+    getsockname = getpeername
+
+    def fileno(self) -> int:
+        """Of a file that can always be read: so no client takes the connection a second time."""
+        return _nothing()
+
+    def encrypted(self) -> Inside:
+        self._scheme = "https"
+        return self
+
+    def sendall(self, data: Bytes) -> None:
+        try:
+            self._http.receive_data(bytes(data))
+            while not self._task and self._read(self._http.next_event()):
+                pass
+        except h11.RemoteProtocolError as error:
+            self._refuse(error.error_status_hint or 400)
+
+    def send(self, data: Bytes) -> int:
+        self.sendall(data)
+        return len(data)
+
+    def recv(self, size: int) -> bytes:
+        while not self._answer:
+            if self._problem:
+                raise self._problem
+            if self._ended.is_set() or self._task is None:
+                return b""
+            self._answered.clear()
+            if not self._loop.waits(self._answered, self._seconds):
+                raise TimeoutError("timed out")
+        data = bytes(self._answer[:size])
+        del self._answer[:size]
+        return data
+
+    def recv_into(self, buffer: Bytes) -> int:
+        view = memoryview(buffer)
+        data = self.recv(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def makefile(self, mode: str = "rb", *_: object, **__: object) -> io.BufferedReader:
+        self._files += 1
+        return io.BufferedReader(socket.SocketIO(cast(socket.socket, self), "r"))
+
+    def _decref_socketios(self) -> None:
+        self._files -= 1
+        self._close_if_unused()
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._close_if_unused()
+
+    def _close_if_unused(self) -> None:
+        """A client that leaves an answer half-way pays for it: the application has to know."""
+        if self._is_closed and self._files <= 0 and not self._left.is_set():
+            self._left.set()
+            if self._task and not self._ended.is_set():
+                self._loop.waits(self._ended, LEAVING)
+
+    # The server's side
+
+    def _read(self, event: Any) -> bool:
+        """Whether there may be more."""
+        if isinstance(event, h11.Request):
+            self._request, self._is_head = event, event.method == b"HEAD"
+        elif isinstance(event, h11.Data):
+            self._body += event.data
+        elif isinstance(event, h11.EndOfMessage):
+            self._task = self._loop.create_task(self._serve())
+        if self._http.they_are_waiting_for_100_continue:
+            self._write(h11.InformationalResponse(status_code=100, headers=[]))
+        return event is not h11.NEED_DATA
+
+    def _refuse(self, status: int) -> None:
+        with contextlib.suppress(h11.LocalProtocolError):
+            text = b"Invalid HTTP request received."
+            headers = [("content-type", "text/plain"), ("content-length", str(len(text)))]
+            self._write(h11.Response(status_code=status, headers=headers))
+            self._write(h11.Data(data=text))
+            self._write(h11.EndOfMessage())
+        self._ended.set()
+
+    async def _serve(self) -> None:
+        assert self._request is not None
+        path, _, query = self._request.target.partition(b"?")
+        host, port = self._address
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": self._request.http_version.decode(),
+            "method": self._request.method.decode(),
+            "scheme": self._scheme,
+            "path": unquote_to_bytes(path).decode("utf-8", "replace"),
+            "raw_path": path,
+            "query_string": query,
+            "root_path": "",
+            # Compressing costs time, and saves nothing here.
+            "headers": [one for one in self._request.headers if one[0] != b"accept-encoding"],
+            "client": (host, 0),
+            "server": (host, port),
+        }
+        try:
+            await self._app(scope, self._receive, self._send)
+        except OSError as error:
+            self._problem = error
+        except (NoMapping, ClientDisconnect):  # as in ``run.py``: nothing is wrong here
+            pass
+        except Exception as error:  # the caller got a 500, as from a proxy with a port
+            print(f"A request failed here: {error!r}. Please report this.", file=sys.stderr)
+        finally:
+            self._ended.set()
+            self._answered.set()
+
+    async def _receive(self) -> Message:
+        body, self._body = bytes(self._body), bytearray()
+        if self._request is not None:
+            self._request = None
+            return {"type": "http.request", "body": body, "more_body": False}
+        await self._left.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            status = message["status"]
+            reason = responses.get(status, "").encode()
+            headers = [("date", formatdate(usegmt=True)), *message["headers"]]
+            self._write(h11.Response(status_code=status, headers=headers, reason=reason))
+        elif message["type"] == "http.response.body":
+            if message.get("body") and not self._is_head:
+                self._write(h11.Data(data=message["body"]))
+            if not message.get("more_body"):
+                self._write(h11.EndOfMessage())
+
+    def _write(self, event: h11.Event) -> None:
+        self._answer += self._http.send(event) or b""
+        self._answered.set()
+
+
+@cache
+def _nothing() -> int:
+    return os.open(os.devnull, os.O_RDONLY)
+
+
+# Clients
+
+
+def connect(app: ASGIApp, url: str = URL) -> None:
+    """Have clients in this interpreter reach the application at ``url``.
+
+    In a browser, other computers are reached as far as the browser allows it.
+    """
+    loop = Loop()
+    ours = urlsplit(url)
+
+    def create_connection(address: tuple[str, int], timeout: Any = None, *_: Any, **__: Any) -> Any:
+        host, port = address
+        if is_loopback(host) and port == ours.port:
+            made = Inside(app, loop, address)
+        elif is_loopback(host) or not IN_BROWSER:
+            raise ConnectionRefusedError(111, "Connection refused")
+        else:
+            made = Inside(elsewhere, loop, address)
+        is_given = timeout is None or isinstance(timeout, (int, float))
+        made.settimeout(timeout if is_given else socket.getdefaulttimeout())
+        return made
+
+    wrap = ssl.SSLContext.wrap_socket
+
+    def wrap_socket(context: ssl.SSLContext, sock: Any, *given: Any, **more: Any) -> Any:
+        return sock.encrypted() if isinstance(sock, Inside) else wrap(context, sock, *given, **more)
+
+    socket.create_connection = create_connection
+    urllib3.util.connection.create_connection = create_connection
+    # In a browser, urllib3 would leave all of this to the browser, which knows no such address.
+    HTTPConnectionPool.ConnectionCls = HTTPConnection
+    HTTPSConnectionPool.ConnectionCls = HTTPSConnection
+    ssl.SSLContext.wrap_socket = wrap_socket  # type: ignore[assignment,method-assign]
+
+
+async def elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
+    """Have the browser ask another server. The answer comes as a whole, even a stream."""
+    from urllib3.contrib.emscripten.fetch import send_request
+    from urllib3.contrib.emscripten.request import EmscriptenRequest
+
+    host, port = scope["server"]
+    headers = {name.decode(): text.decode("latin-1") for name, text in scope["headers"]}
+    query = "?" + scope["query_string"].decode() if scope["query_string"] else ""
+    try:
+        answer = send_request(
+            EmscriptenRequest(
+                scope["method"],
+                f"{scope['scheme']}://{host}:{port}{scope['raw_path'].decode()}{query}",
+                body=(await receive())["body"],
+                headers={name: text for name, text in headers.items() if name not in BROWSERS_OWN},
+            )
+        )
+    except Exception as error:
+        raise ConnectionError(f"{host} did not answer, or it lets no web page ask it: {error}") from error
+    told = [(k.lower(), v) for k, v in answer.headers.items() if k.lower() not in UNPACKED]
+    raw = [(name.encode(), text.encode("latin-1")) for name, text in told]
+    await send({"type": "http.response.start", "status": answer.status_code, "headers": raw})
+    body = answer.body if isinstance(answer.body, bytes) else answer.body.read()
+    await send({"type": "http.response.body", "body": body})
+
+
+BROWSERS_OWN = {"host", "connection", "content-length", "user-agent", "expect"}
+"""Headers of a request that a browser sets itself."""
+
+UNPACKED = {"content-encoding", "content-length", "transfer-encoding", "connection", "date"}
+"""Headers of an answer that no longer hold when a browser has read it."""
+
+
+def at_once(self: ThreadPoolExecutor, task: Any, /, *given: Any, **more: Any) -> Future[Any]:
+    """Where there are no threads, a task runs when it is handed in."""
+    done: Future[Any] = Future()
+    try:
+        done.set_result(task(*given, **more))
+    except Exception as error:
+        done.set_exception(error)
+    return done
+
+
+def start(base_url: str | None = None, model: str | None = None) -> None:
+    """The practice proxy, for this notebook; or the proxy at ``base_url``, whose key is asked for.
+
+    The key stays in the memory of this page.
+    """
+    config = practice()
+    keys = KeyStore(PRACTICE_KEY)
+    keys.master.is_practice = True
+    connect(create_app(config, keys))
+    if IN_BROWSER:
+        ThreadPoolExecutor.submit = at_once  # type: ignore[method-assign]
+    os.environ["LITELLM_BASE_URL"] = base_url or URL
+    os.environ["LITELLM_API_KEY"] = getpass("Key: ") if base_url else keys.master_key
+    os.environ["LITELLM_MODEL"] = model or config.names()[0]
+    where = base_url or f"The practice proxy, inside this page, at {URL}"
+    print(f"Ready: {where}")
