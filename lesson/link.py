@@ -185,16 +185,16 @@ def chosen_packages(pyodide: Path | None, folder: Path, lesson: Lesson) -> Packa
             raise LessonError(f"{pyodide} has no {constants.PYODIDE_MJS}: it is no Pyodide")
         lock = json.loads((pyodide / constants.PYODIDE_LOCK).read_bytes())
     packages = Packages(lock, folder, at)
-    for wheel in sorted(kernel_wheels()):
-        packages.take(Path(shutil.copy(wheel, folder)))
-    packages.take(stand_in(folder, "httpx2-jsfetch"))
-    if pyodide is not None and not list(pyodide.glob("pyyaml-*.whl")):
-        packages.take(wheel_of_installed(folder, "PyYAML", "yaml"))
+    own = [Path(shutil.copy(wheel, folder)) for wheel in kernel_wheels()]
+    own.append(stand_in(folder, "httpx2-jsfetch"))
     if pyodide is not None and not list(pyodide.glob("orjson-*.whl")):
-        packages.take(stand_in(folder, "orjson"))
+        own.append(stand_in(folder, "orjson"))
+    if pyodide is not None and not list(pyodide.glob("pyyaml-*.whl")):
+        own.append(wheel_of_installed(folder, "PyYAML", "yaml"))
     ours = Path(mock_proxy.__file__).parent
-    packages.take(pure_wheel(folder, "mock-proxy", version(PROJECT), ours, PROXY))
-    packages.add(*asked_by(PROJECT, PROXY), *AT_ONCE, *asked_by(PROJECT, WHEN_IMPORTED))
+    own.append(pure_wheel(folder, "mock-proxy", version(PROJECT), ours, PROXY))
+    needed = [str(one) for wheel in own for one in packages.take(wheel)]
+    packages.add(*asked_by(PROJECT, PROXY), *AT_ONCE, *asked_by(PROJECT, WHEN_IMPORTED), *needed)
     for name in WHEN_IMPORTED:
         if name in packages.chosen:
             packages.chosen[name]["imports"] += importing(lesson, name)

@@ -28,8 +28,7 @@ import h11
 import urllib3.util.connection
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import connectionpool
 
 from ..config import PRACTICE_KEY, practice
 from ..keys.store import KeyStore
@@ -44,6 +43,9 @@ IN_BROWSER = sys.platform == "emscripten"
 
 Bytes = bytes | bytearray | memoryview
 
+blocking_sleep = getattr(time.sleep, "__wrapped__", time.sleep)
+"""Pyodide's own lets the page's loop run meanwhile, in the place of ours."""
+
 LEAVING = 0.1
 """Seconds in which the application can end a request that its client has left."""
 
@@ -56,7 +58,8 @@ class Loop(asyncio.BaseEventLoop):
         self._selector = self
 
     def select(self, seconds: float | None) -> list[Any]:
-        time.sleep(seconds or 0)
+        if seconds:
+            blocking_sleep(seconds)
         return []
 
     def _process_events(self, events: list[Any]) -> None: ...
@@ -287,41 +290,43 @@ def connect(app: ASGIApp, url: str = URL) -> None:
     socket.create_connection = create_connection
     urllib3.util.connection.create_connection = create_connection
     # In a browser, urllib3 would leave all of this to the browser, which knows no such address.
-    HTTPConnectionPool.ConnectionCls = HTTPConnection
-    HTTPSConnectionPool.ConnectionCls = HTTPSConnection
+    for pool in ("HTTPConnectionPool", "HTTPSConnectionPool"):
+        connection = getattr(connectionpool, pool.removesuffix("Pool"))
+        getattr(connectionpool, pool).ConnectionCls = connection
     ssl.SSLContext.wrap_socket = wrap_socket  # type: ignore[assignment,method-assign]
 
 
 async def elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
     """Have the browser ask another server. The answer comes as a whole, even a stream."""
-    from urllib3.contrib.emscripten.fetch import send_request
-    from urllib3.contrib.emscripten.request import EmscriptenRequest
+    from js import XMLHttpRequest  # type: ignore[import-not-found]
+    from pyodide.ffi import to_js  # type: ignore[import-not-found]
 
     host, port = scope["server"]
-    headers = {name.decode(): text.decode("latin-1") for name, text in scope["headers"]}
-    query = "?" + scope["query_string"].decode() if scope["query_string"] else ""
+    query = b"?" + scope["query_string"] if scope["query_string"] else b""
+    path = (scope["raw_path"] + query).decode()
+    asks = XMLHttpRequest.new()
     try:
-        answer = send_request(
-            EmscriptenRequest(
-                scope["method"],
-                f"{scope['scheme']}://{host}:{port}{scope['raw_path'].decode()}{query}",
-                body=(await receive())["body"],
-                headers={name: text for name, text in headers.items() if name not in BROWSERS_OWN},
-            )
-        )
+        asks.open(scope["method"], f"{scope['scheme']}://{host}:{port}{path}", False)
+        asks.responseType = "arraybuffer"
+        for name, text in scope["headers"]:
+            if name not in BROWSERS_OWN:
+                asks.setRequestHeader(name.decode(), text.decode("latin-1"))
+        asks.send(to_js((await receive())["body"]))
     except Exception as error:
-        raise ConnectionError(f"{host} did not answer, or it lets no web page ask it: {error}") from error
-    told = [(k.lower(), v) for k, v in answer.headers.items() if k.lower() not in UNPACKED]
-    raw = [(name.encode(), text.encode("latin-1")) for name, text in told]
-    await send({"type": "http.response.start", "status": answer.status_code, "headers": raw})
-    body = answer.body if isinstance(answer.body, bytes) else answer.body.read()
-    await send({"type": "http.response.body", "body": body})
+        problem = f"{host} does not answer, or lets no web page ask it (CORS): {error}"
+        raise ConnectionError(problem) from error
+    lines = asks.getAllResponseHeaders().strip().split("\r\n")
+    told = [line.lower().partition(": ")[0].encode() for line in lines if line]
+    headers = [(name, asks.getResponseHeader(name.decode()).encode("latin-1")) for name in told]
+    headers = [(name, text) for name, text in headers if name not in UNPACKED]
+    await send({"type": "http.response.start", "status": asks.status, "headers": headers})
+    await send({"type": "http.response.body", "body": asks.response.to_bytes()})
 
 
-BROWSERS_OWN = {"host", "connection", "content-length", "user-agent", "expect"}
+BROWSERS_OWN = {b"host", b"connection", b"content-length", b"user-agent", b"expect"}
 """Headers of a request that a browser sets itself."""
 
-UNPACKED = {"content-encoding", "content-length", "transfer-encoding", "connection", "date"}
+UNPACKED = {b"content-encoding", b"content-length", b"transfer-encoding", b"connection", b"date"}
 """Headers of an answer that no longer hold when a browser has read it."""
 
 
