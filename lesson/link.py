@@ -91,7 +91,7 @@ The cell below starts the practice proxy inside this page, and connects `request
 
 CONNECT = """\
 # Connect this notebook to the practice proxy inside this page
-from mock_proxy.server.inside import start
+from mock_proxy.server.browser import start
 
 start()"""
 

@@ -16,10 +16,8 @@ import socket
 import ssl
 import sys
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from email.utils import formatdate
 from functools import cache
-from getpass import getpass
 from http.client import responses
 from typing import Any, cast
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -30,16 +28,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from urllib3 import connectionpool
 
-from ..config import PRACTICE_KEY, practice
-from ..keys.store import KeyStore
 from ..litellm.wire import NoMapping
-from .app import create_app
 from .listener import is_loopback
 
 URL = "http://127.0.0.1:4000"
 """Where a practice proxy answers that has a port."""
-
-IN_BROWSER = sys.platform == "emscripten"
 
 Bytes = bytes | bytearray | memoryview
 
@@ -262,10 +255,10 @@ def _nothing() -> int:
 # Clients
 
 
-def connect(app: ASGIApp, url: str = URL) -> None:
+def connect(app: ASGIApp, url: str = URL, elsewhere: ASGIApp | None = None) -> None:
     """Have clients in this interpreter reach the application at ``url``.
 
-    In a browser, other computers are reached as far as the browser allows it.
+    ``elsewhere`` answers for other computers; without it none is reached.
     """
     loop = Loop()
     ours = urlsplit(url)
@@ -274,7 +267,7 @@ def connect(app: ASGIApp, url: str = URL) -> None:
         host, port = address
         if is_loopback(host) and port == ours.port:
             made = Inside(app, loop, address)
-        elif is_loopback(host) or not IN_BROWSER:
+        elif is_loopback(host) or elsewhere is None:
             raise ConnectionRefusedError(111, "Connection refused")
         else:
             made = Inside(elsewhere, loop, address)
@@ -294,65 +287,3 @@ def connect(app: ASGIApp, url: str = URL) -> None:
         connection = getattr(connectionpool, pool.removesuffix("Pool"))
         getattr(connectionpool, pool).ConnectionCls = connection
     ssl.SSLContext.wrap_socket = wrap_socket  # type: ignore[assignment,method-assign]
-
-
-async def elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
-    """Have the browser ask another server. The answer comes as a whole, even a stream."""
-    from js import XMLHttpRequest  # type: ignore[import-not-found]
-    from pyodide.ffi import to_js  # type: ignore[import-not-found]
-
-    host, port = scope["server"]
-    query = b"?" + scope["query_string"] if scope["query_string"] else b""
-    path = (scope["raw_path"] + query).decode()
-    asks = XMLHttpRequest.new()
-    try:
-        asks.open(scope["method"], f"{scope['scheme']}://{host}:{port}{path}", False)
-        asks.responseType = "arraybuffer"
-        for name, text in scope["headers"]:
-            if name not in BROWSERS_OWN:
-                asks.setRequestHeader(name.decode(), text.decode("latin-1"))
-        asks.send(to_js((await receive())["body"]))
-    except Exception as error:
-        problem = f"{host} does not answer, or lets no web page ask it (CORS): {error}"
-        raise ConnectionError(problem) from error
-    lines = asks.getAllResponseHeaders().strip().split("\r\n")
-    told = [line.lower().partition(": ")[0].encode() for line in lines if line]
-    headers = [(name, asks.getResponseHeader(name.decode()).encode("latin-1")) for name in told]
-    headers = [(name, text) for name, text in headers if name not in UNPACKED]
-    await send({"type": "http.response.start", "status": asks.status, "headers": headers})
-    await send({"type": "http.response.body", "body": asks.response.to_bytes()})
-
-
-BROWSERS_OWN = {b"host", b"connection", b"content-length", b"user-agent", b"expect"}
-"""Headers of a request that a browser sets itself."""
-
-UNPACKED = {b"content-encoding", b"content-length", b"transfer-encoding", b"connection", b"date"}
-"""Headers of an answer that no longer hold when a browser has read it."""
-
-
-def at_once(self: ThreadPoolExecutor, task: Any, /, *given: Any, **more: Any) -> Future[Any]:
-    """Where there are no threads, a task runs when it is handed in."""
-    done: Future[Any] = Future()
-    try:
-        done.set_result(task(*given, **more))
-    except Exception as error:
-        done.set_exception(error)
-    return done
-
-
-def start(base_url: str | None = None, model: str | None = None) -> None:
-    """The practice proxy, for this notebook; or the proxy at ``base_url``, whose key is asked for.
-
-    The key stays in the memory of this page.
-    """
-    config = practice()
-    keys = KeyStore(PRACTICE_KEY)
-    keys.master.is_practice = True
-    connect(create_app(config, keys))
-    if IN_BROWSER:
-        ThreadPoolExecutor.submit = at_once  # type: ignore[method-assign]
-    os.environ["LITELLM_BASE_URL"] = base_url or URL
-    os.environ["LITELLM_API_KEY"] = getpass("Key: ") if base_url else keys.master_key
-    os.environ["LITELLM_MODEL"] = model or config.names()[0]
-    where = base_url or f"The practice proxy, inside this page, at {URL}"
-    print(f"Ready: {where}")
