@@ -12,17 +12,18 @@ import tempfile
 import urllib.request
 from collections.abc import Mapping
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import yaml
+from jupyterlite_pyodide_kernel import constants
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 import mock_proxy
-from lesson.editions import Edition, fingerprint, files_of
+from lesson.editions import Edition, files_of, fingerprint
 from lesson.options import root_of
-from lesson.wheels import Packages, asked_by, pure_wheel, wheel_of_installed
+from lesson.wheels import Packages, asked_by, pure_wheel
 from lesson_runner.export.documents import FORMATS
 from lesson_runner.page.lesson import Lesson, find_lesson
 from lesson_runner.page.places import LessonError
@@ -30,7 +31,10 @@ from lesson_runner.page.places import LessonError
 EXAMPLE = "lesson link --out public/link"
 
 PROJECT = "llm-apis-litellm"
-PLUGIN = "@jupyterlite/pyodide-kernel-extension:kernel"
+PLUGIN = constants.PYODIDE_KERNEL_PLUGIN_ID
+
+CORE = re.compile(r"(pyodide|python_stdlib)[^-]*\.(mjs|wasm|zip)")
+"""Pyodide's files that browsers need."""
 
 PROXY = ("h11", "jsonschema", "orjson", "pydantic", "pyyaml", "requests", "starlette", "urllib3")
 """What the practice proxy needs in a browser."""
@@ -74,21 +78,6 @@ def dumps(value):
 }
 """Packages that are replaced: their source, and what they need."""
 
-INTRODUCTION = """\
-**This notebook runs in your browser, and nothing was installed on your computer.**
-The cell below starts the practice proxy inside this page, and connects `requests`, `httpx` and
-`urllib3` to it, so all other code is as in the lesson. Run it first, each time you open a notebook.
-
-- Until the kernel has started, which the bar at the bottom shows, a cell waits. That takes up to
-  15 seconds the first time.
-- Your changes stay in this browser, also when the lesson gets a new version, until you clear the
-  data of this site. To keep a copy, choose **File**, **Download**.
-- What is not there: a terminal, and so `curl` and `git`, and the page of the proxy at
-  `http://127.0.0.1:4000/`. Watch it on your instructor's screen.
-- To ask the proxy of your institution instead, write its address into the parentheses:
-  `start("https://...", model="...")`. It has to allow requests from web pages (CORS). You are asked
-  for the key, which stays in the memory of this page."""
-
 CONNECT = """\
 # Connect this notebook to the practice proxy inside this page
 from mock_proxy.server.browser import start
@@ -108,7 +97,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    require_jupyterlite()
     out: Path = options.out.resolve()
     if out.exists() and any(out.iterdir()) and not (out / "jupyter-lite.json").is_file():
         raise LessonError(f"{out} has other files than those of such a site: name another folder")
@@ -128,15 +116,10 @@ def run(options: argparse.Namespace) -> int:
     notebooks = sum(name.endswith(".ipynb") for name in files)
     print(f"{notebooks} notebooks that run in a browser: {out}")
     if packages.missing:
-        names = ", ".join(packages.missing)
+        names = ", ".join(sorted(packages.missing))
         print(f"not in {options.pyodide}, so notebooks that import them stop there: {names}")
     print(f"Try it: {Path(sys.executable).name} -m http.server --bind 127.0.0.1 -d {out}")
     return 0
-
-
-def require_jupyterlite() -> None:
-    if find_spec("jupyterlite_core") is None or find_spec("jupyterlite_pyodide_kernel") is None:
-        raise LessonError(f"JupyterLite is missing: python -m pip install '{PROJECT}[link]'")
 
 
 # What learners open
@@ -155,13 +138,10 @@ def contents(lesson: Lesson) -> dict[str, bytes]:
 def connected(content: bytes) -> bytes:
     notebook = nbformat.reads(content.decode(), as_version=4)
     notebook.cells[1:1] = [
-        new_markdown_cell(INTRODUCTION, id="link-text"),
+        new_markdown_cell(Path(__file__).with_suffix(".md").read_text("utf-8"), id="link-text"),
         new_code_cell(CONNECT, id="link-connect"),
     ]
-    notebook.metadata["kernelspec"] = {
-        **{"name": "python", "language": "python"},
-        "display_name": "Python (Pyodide)",
-    }
+    notebook.metadata["kernelspec"] = {"name": "python", "display_name": "Python (Pyodide)"}
     notebook.metadata["lesson"]["fingerprint"] = fingerprint(notebook)
     text: str = nbformat.writes(notebook)
     return f"{text}\n".encode()
@@ -172,8 +152,6 @@ def connected(content: bytes) -> bytes:
 
 def chosen_packages(pyodide: Path | None, folder: Path, lesson: Lesson) -> Packages:
     """The folder `pyodide` of the site: wheels, their lock file, and Pyodide itself if given."""
-    from jupyterlite_pyodide_kernel import constants
-
     folder.mkdir()
     at: str | Path = constants.PYODIDE_CDN_URL
     if pyodide is None:
@@ -190,7 +168,8 @@ def chosen_packages(pyodide: Path | None, folder: Path, lesson: Lesson) -> Packa
     if pyodide is not None and not list(pyodide.glob("orjson-*.whl")):
         own.append(stand_in(folder, "orjson"))
     if pyodide is not None and not list(pyodide.glob("pyyaml-*.whl")):
-        own.append(wheel_of_installed(folder, "PyYAML", "yaml"))
+        # Its compiled part only makes it faster.
+        own.append(pure_wheel(folder, "pyyaml", version("pyyaml"), Path(yaml.__file__).parent))
     ours = Path(mock_proxy.__file__).parent
     own.append(pure_wheel(folder, "mock-proxy", version(PROJECT), ours, PROXY))
     needed = [str(one) for wheel in own for one in packages.take(wheel)]
@@ -199,11 +178,9 @@ def chosen_packages(pyodide: Path | None, folder: Path, lesson: Lesson) -> Packa
         if name in packages.chosen:
             packages.chosen[name]["imports"] += importing(lesson, name)
     (folder / constants.PYODIDE_LOCK).write_text(json.dumps(packages.lock()))
-    if pyodide is not None:
-        used = {entry["file_name"] for entry in packages.chosen.values()}
-        for file in pyodide.glob("*"):
-            if file.name in used or re.match(r"(pyodide|python_stdlib)\S*\.(mjs|wasm|zip)$", file.name):
-                shutil.copy(file, folder)
+    for file in pyodide.glob("*") if pyodide else ():
+        if CORE.fullmatch(file.name) or file.name in packages.files():
+            shutil.copy(file, folder)
     return packages
 
 
@@ -232,14 +209,11 @@ def importing(lesson: Lesson, package: str) -> list[str]:
 
 def settings(packages: Packages) -> Mapping[str, Any]:
     """Of JupyterLite."""
-    names = {*AT_ONCE, "mock-proxy"}
-    while more := {n for name in names for n in packages.lock()["packages"][name]["depends"]} - names:
-        names |= more
     kernel: dict[str, Any] = {
         "disablePyPIFallback": not isinstance(packages.at, str),
         "loadPyodideOptions": {
             "lockFileURL": "./pyodide/pyodide-lock.json",
-            "packages": sorted(names),
+            "packages": packages.with_what_they_need(*AT_ONCE, "mock-proxy"),
         },
     }
     if not isinstance(packages.at, str):

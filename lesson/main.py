@@ -85,9 +85,10 @@ def call(arguments: Sequence[str]) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in OWN:
             raise
+        extra = "lesson,link" if arguments[0] == "link" else "lesson"
         print(
             f"lesson {arguments[0]}: {error.name} is not installed. This command needs more than "
-            "the runner: python -m pip install 'llm-apis-litellm[lesson]'",
+            f"the runner: python -m pip install 'llm-apis-litellm[{extra}]'",
             file=sys.stderr,
         )
         return 2

@@ -26,7 +26,7 @@ from packaging.version import Version
 from lesson_runner.page.places import LessonError
 
 COMPILED = ("orjson", "pyyaml", "rpds-py", "numpy", "pandas", "matplotlib")
-"""Packages that nobody but Pyodide builds for the browser, so its version is the one that is used."""
+"""Packages that nobody but Pyodide builds for the browser: its version is used, whatever it is."""
 
 Entry = dict[str, Any]
 
@@ -42,50 +42,36 @@ class Packages:
     folder: Path
     at: str | Path
     chosen: dict[str, Entry] = field(default_factory=dict)
-    missing: list[str] = field(default_factory=list)
+    missing: set[str] = field(default_factory=set)
 
     def add(self, *requirements: str) -> None:
         """These, and what they need."""
         asked = [Requirement(text) for text in requirements]
         while asked:
-            to_fetch: dict[str, Requirement] = {}
             needed: list[Requirement] = []
+            to_fetch: dict[str, Requirement] = {}
             for one in asked:
                 name = canonicalize_name(one.name)
-                if self._is_met(one, name) or name in self.missing:
+                entry = self.pyodide["packages"].get(name, {})
+                chosen = self.chosen.get(name)
+                if chosen and fits(one, chosen):
                     continue
-                if self._is_pyodides(one, name):
-                    self.chosen[name] = self._pyodides(name)
-                    needed += [Requirement(other) for other in self.chosen[name]["depends"]]
+                if chosen and chosen["version"] != entry.get("version"):
+                    raise LessonError(f"{one} is needed, and {name} is {chosen['version']} already")
+                if entry and fits(one, entry) and self._is_there(entry["file_name"]):
+                    at = f"{self.at}/" if isinstance(self.at, str) else ""
+                    self.chosen[name] = {**entry, "file_name": at + entry["file_name"]}
+                    needed += map(Requirement, entry["depends"])
                 elif name in COMPILED:
-                    self.missing.append(name)
+                    self.missing.add(name)
                 else:
                     to_fetch[name] = one
-            asked = needed + [
-                other for wheel in self._fetched(to_fetch.values()) for other in self.take(wheel)
-            ]
+            for wheel in self._fetched(to_fetch.values()):
+                needed += self.take(wheel)
+            asked = needed
 
-    def _is_met(self, one: Requirement, name: str) -> bool:
-        if name not in self.chosen:
-            return False
-        version = self.chosen[name]["version"]
-        if name not in COMPILED and not one.specifier.contains(version, prereleases=True):
-            raise LessonError(f"{one} is needed in the browser, where {name} is {version}")
-        return True
-
-    def _is_pyodides(self, one: Requirement, name: str) -> bool:
-        entry = self.pyodide["packages"].get(name)
-        if entry is None:
-            return False
-        if name not in COMPILED and not one.specifier.contains(entry["version"], prereleases=True):
-            return False
-        return isinstance(self.at, str) or (self.at / entry["file_name"]).is_file()
-
-    def _pyodides(self, name: str) -> Entry:
-        entry: Entry = dict(self.pyodide["packages"][name])
-        if isinstance(self.at, str):
-            entry["file_name"] = f"{self.at}/{entry['file_name']}"
-        return entry
+    def _is_there(self, name: str) -> bool:
+        return isinstance(self.at, str) or (self.at / name).is_file()
 
     def _fetched(self, wanted: Iterable[Requirement]) -> list[Path]:
         """Wheels for this Pyodide from the package index."""
@@ -144,6 +130,20 @@ class Packages:
         }
         return {"info": self.pyodide["info"], "packages": packages}
 
+    def files(self) -> set[str]:
+        return {entry["file_name"] for entry in self.chosen.values()}
+
+    def with_what_they_need(self, *names: str) -> list[str]:
+        packages, found = self.lock()["packages"], set(names)
+        while more := {one for name in found for one in packages[name]["depends"]} - found:
+            found |= more
+        return sorted(found)
+
+
+def fits(one: Requirement, entry: Entry) -> bool:
+    is_any = canonicalize_name(one.name) in COMPILED
+    return is_any or one.specifier.contains(entry["version"], prereleases=True)
+
 
 def pure_wheel(folder: Path, name: str, version: str, top: Path, needs: Iterable[str] = ()) -> Path:
     """A wheel of the Python package `top`, as it lies there, without what was compiled."""
@@ -173,14 +173,8 @@ def _hash(content: bytes) -> str:
     return f"sha256={digest.decode()}"
 
 
-def wheel_of_installed(folder: Path, name: str, module: str) -> Path:
-    """The same of a package that is installed here, whose compiled part only makes it faster."""
-    installed = distribution(name)
-    return pure_wheel(folder, name, installed.version, Path(str(installed.locate_file(module))))
-
-
 def asked_by(project: str, names: Iterable[str]) -> list[str]:
     """What the project says of these packages: `openai<4,>=3`."""
     listed = [Requirement(text) for text in distribution(project).requires or ()]
-    found = {canonicalize_name(one.name): f"{one.name}{one.specifier}" for one in listed}
+    found = {one.name: f"{one.name}{one.specifier}" for one in listed}
     return [found.get(name, name) for name in names]

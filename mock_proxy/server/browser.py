@@ -9,8 +9,8 @@ from getpass import getpass
 from typing import Any
 
 from IPython import get_ipython
-from pyodide.code import run_js  # type: ignore[import-not-found]
-from pyodide.ffi import to_js  # type: ignore[import-not-found]
+from pyodide.code import run_js
+from pyodide.ffi import to_js
 from starlette.types import Receive, Scope, Send
 
 from ..config import PRACTICE_KEY, practice
@@ -28,7 +28,7 @@ def start(base_url: str | None = None, model: str | None = None) -> None:
     keys = KeyStore(PRACTICE_KEY)
     keys.master.is_practice = True
     connect(create_app(config, keys), elsewhere=elsewhere)
-    ThreadPoolExecutor.submit = at_once  # type: ignore[method-assign]
+    ThreadPoolExecutor.submit = at_once  # type: ignore[assignment,method-assign]
     go_on_after_errors_that_are_meant(get_ipython().kernel)
     os.environ["LITELLM_BASE_URL"] = base_url or URL
     os.environ["LITELLM_API_KEY"] = getpass("Key: ") if base_url else keys.master_key

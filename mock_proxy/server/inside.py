@@ -9,7 +9,6 @@ do all of their own work, with their own timeouts and errors.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import os
 import socket
@@ -20,12 +19,12 @@ from email.utils import formatdate
 from functools import cache
 from http.client import responses
 from typing import Any, cast
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import h11
 import urllib3.util.connection
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message
 from urllib3 import connectionpool
 
 from ..litellm.wire import NoMapping
@@ -83,48 +82,38 @@ class Inside:
         self._app, self._loop, self._address = app, loop, address
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=1024 * 1024)
         self._request: h11.Request | None = None
-        self._is_head = False
-        self._body = bytearray()
+        self._body: bytearray | None = bytearray()
         self._answer = bytearray()
         self._answered, self._left, self._ended = (asyncio.Event() for _ in range(3))
-        self._problem: Exception | None = None
+        self._problem: OSError | None = None
         self._seconds: float | None = None
-        self._scheme = "http"
         self._task: asyncio.Task[None] | None = None
         self._is_closed, self._files = False, 0
+        self.scheme = "http"
 
     # What clients call
 
     def settimeout(self, seconds: float | None) -> None:
         self._seconds = seconds
 
-    def gettimeout(self) -> float | None:
-        return self._seconds
-
     def setsockopt(self, *_: object) -> None: ...
-
-    def shutdown(self, how: int) -> None: ...
-
-    def getpeername(self) -> tuple[str, int]:
-        return self._address
-
-    getsockname = getpeername
 
     def fileno(self) -> int:
         """Of a file that can always be read: so no client takes the connection a second time."""
         return _nothing()
 
-    def encrypted(self) -> Inside:
-        self._scheme = "https"
-        return self
-
     def sendall(self, data: Bytes) -> None:
         try:
             self._http.receive_data(bytes(data))
-            while not self._task and self._read(self._http.next_event()):
-                pass
+            while not self._task and (event := self._http.next_event()) is not h11.NEED_DATA:
+                if isinstance(event, h11.Request):
+                    self._request = event
+                elif isinstance(event, h11.Data) and self._body is not None:
+                    self._body += event.data
+                else:
+                    self._task = self._loop.create_task(self._serve())
         except h11.RemoteProtocolError as error:
-            self._refuse(error.error_status_hint or 400)
+            raise ConnectionAbortedError(f"no HTTP request: {error}") from error
 
     def send(self, data: Bytes) -> int:
         self.sendall(data)
@@ -134,7 +123,7 @@ class Inside:
         while not self._answer:
             if self._problem:
                 raise self._problem
-            if self._ended.is_set() or self._task is None:
+            if self._ended.is_set():
                 return b""
             self._answered.clear()
             if not self._loop.waits(self._answered, self._seconds):
@@ -144,71 +133,37 @@ class Inside:
         return data
 
     def recv_into(self, buffer: Bytes) -> int:
-        view = memoryview(buffer)
-        data = self.recv(len(view))
-        view[: len(data)] = data
+        data = self.recv(len(buffer))
+        memoryview(buffer)[: len(data)] = data
         return len(data)
 
-    def makefile(self, mode: str = "rb", *_: object, **__: object) -> io.BufferedReader:
+    def makefile(self, *_: object, **__: object) -> io.BufferedReader:
         self._files += 1
         return io.BufferedReader(socket.SocketIO(cast(socket.socket, self), "r"))
 
     def _decref_socketios(self) -> None:
         self._files -= 1
-        self._close_if_unused()
+        self.close(self._is_closed)
 
-    def close(self) -> None:
-        self._is_closed = True
-        self._close_if_unused()
-
-    def _close_if_unused(self) -> None:
+    def close(self, is_closed: bool = True) -> None:
         """A client that leaves an answer half-way pays for it: the application has to know."""
-        if self._is_closed and self._files <= 0 and not self._left.is_set():
+        self._is_closed = is_closed
+        if is_closed and self._files <= 0 and not self._left.is_set():
             self._left.set()
             if self._task and not self._ended.is_set():
                 self._loop.waits(self._ended, LEAVING)
 
     # The server's side
 
-    def _read(self, event: Any) -> bool:
-        """Whether there may be more."""
-        if isinstance(event, h11.Request):
-            self._request, self._is_head = event, event.method == b"HEAD"
-        elif isinstance(event, h11.Data):
-            self._body += event.data
-        elif isinstance(event, h11.EndOfMessage):
-            self._task = self._loop.create_task(self._serve())
-        if self._http.they_are_waiting_for_100_continue:
-            self._write(h11.InformationalResponse(status_code=100, headers=[]))
-        return event is not h11.NEED_DATA
-
-    def _refuse(self, status: int) -> None:
-        with contextlib.suppress(h11.LocalProtocolError):
-            text = b"Invalid HTTP request received."
-            headers = [("content-type", "text/plain"), ("content-length", str(len(text)))]
-            self._write(h11.Response(status_code=status, headers=headers))
-            self._write(h11.Data(data=text))
-            self._write(h11.EndOfMessage())
-        self._ended.set()
-
     async def _serve(self) -> None:
         assert self._request is not None
         path, _, query = self._request.target.partition(b"?")
-        host, port = self._address
         scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": self._request.http_version.decode(),
-            "method": self._request.method.decode(),
-            "scheme": self._scheme,
-            "path": unquote_to_bytes(path).decode("utf-8", "replace"),
-            "raw_path": path,
-            "query_string": query,
-            "root_path": "",
+            **{"type": "http", "http_version": "1.1", "scheme": self.scheme},
+            **{"method": self._request.method.decode(), "server": self._address},
+            **{"path": unquote(path.decode("ascii")), "raw_path": path, "query_string": query},
             # Compressing costs time, and saves nothing here.
             "headers": [one for one in self._request.headers if one[0] != b"accept-encoding"],
-            "client": (host, 0),
-            "server": (host, port),
         }
         try:
             await self._app(scope, self._receive, self._send)
@@ -223,24 +178,24 @@ class Inside:
             self._answered.set()
 
     async def _receive(self) -> Message:
-        body, self._body = bytes(self._body), bytearray()
-        if self._request is not None:
-            self._request = None
-            return {"type": "http.request", "body": body, "more_body": False}
+        if self._body is not None:
+            body, self._body = bytes(self._body), None
+            return {"type": "http.request", "body": body}
         await self._left.wait()
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:
+        assert self._request is not None
         if message["type"] == "http.response.start":
             status = message["status"]
             reason = responses.get(status, "").encode()
             headers = [("date", formatdate(usegmt=True)), *message["headers"]]
             self._write(h11.Response(status_code=status, headers=headers, reason=reason))
-        elif message["type"] == "http.response.body":
-            if message.get("body") and not self._is_head:
-                self._write(h11.Data(data=message["body"]))
-            if not message.get("more_body"):
-                self._write(h11.EndOfMessage())
+            return
+        if message.get("body") and self._request.method != b"HEAD":
+            self._write(h11.Data(data=message["body"]))
+        if not message.get("more_body"):
+            self._write(h11.EndOfMessage())
 
     def _write(self, event: h11.Event) -> None:
         self._answer += self._http.send(event) or b""
@@ -258,32 +213,31 @@ def _nothing() -> int:
 def connect(app: ASGIApp, url: str = URL, elsewhere: ASGIApp | None = None) -> None:
     """Have clients in this interpreter reach the application at ``url``.
 
-    ``elsewhere`` answers for other computers; without it none is reached.
+    ``elsewhere`` answers for all other addresses; without it, none of them does.
     """
-    loop = Loop()
-    ours = urlsplit(url)
+    loop, ours = Loop(), urlsplit(url)
 
     def create_connection(address: tuple[str, int], timeout: Any = None, *_: Any, **__: Any) -> Any:
         host, port = address
-        if is_loopback(host) and port == ours.port:
-            made = Inside(app, loop, address)
-        elif is_loopback(host) or elsewhere is None:
+        asked = app if is_loopback(host) and port == ours.port else elsewhere
+        if asked is None:
             raise ConnectionRefusedError(111, "Connection refused")
-        else:
-            made = Inside(elsewhere, loop, address)
-        is_given = timeout is None or isinstance(timeout, (int, float))
-        made.settimeout(timeout if is_given else socket.getdefaulttimeout())
+        made = Inside(asked, loop, address)
+        made.settimeout(timeout if isinstance(timeout, (int, float)) else None)
         return made
 
     wrap = ssl.SSLContext.wrap_socket
 
-    def wrap_socket(context: ssl.SSLContext, sock: Any, *given: Any, **more: Any) -> Any:
-        return sock.encrypted() if isinstance(sock, Inside) else wrap(context, sock, *given, **more)
+    def wrap_socket(context: Any, sock: Any, *given: Any, **more: Any) -> Any:
+        if not isinstance(sock, Inside):
+            return wrap(context, sock, *given, **more)
+        sock.scheme = "https"
+        return sock
 
-    socket.create_connection = create_connection
-    urllib3.util.connection.create_connection = create_connection
+    replaced: Any = (socket, urllib3.util.connection, ssl.SSLContext, connectionpool)
+    sockets, urllib3s, contexts, pools = replaced
+    sockets.create_connection = urllib3s.create_connection = create_connection
+    contexts.wrap_socket = wrap_socket
     # In a browser, urllib3 would leave all of this to the browser, which knows no such address.
-    for pool in ("HTTPConnectionPool", "HTTPSConnectionPool"):
-        connection = getattr(connectionpool, pool.removesuffix("Pool"))
-        getattr(connectionpool, pool).ConnectionCls = connection
-    ssl.SSLContext.wrap_socket = wrap_socket  # type: ignore[assignment,method-assign]
+    pools.HTTPConnectionPool.ConnectionCls = pools.HTTPConnection
+    pools.HTTPSConnectionPool.ConnectionCls = pools.HTTPSConnection
