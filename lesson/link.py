@@ -12,12 +12,12 @@ import tempfile
 import urllib.request
 from collections.abc import Mapping
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import yaml
-from jupyterlite_pyodide_kernel import constants
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 import mock_proxy
@@ -31,7 +31,10 @@ from lesson_runner.page.places import LessonError
 EXAMPLE = "lesson link --out public/link"
 
 PROJECT = "llm-apis-litellm"
-PLUGIN = constants.PYODIDE_KERNEL_PLUGIN_ID
+PLUGIN = "@jupyterlite/pyodide-kernel-extension:kernel"
+
+EXTENSION = Path(sys.prefix, "share", "jupyter", "labextensions", PLUGIN.partition(":")[0])
+"""The one extension of JupyterLab that the site gets, whatever else is installed."""
 
 CORE = re.compile(r"(pyodide|python_stdlib)[^-]*\.(mjs|wasm|zip)")
 """Pyodide's files that browsers need."""
@@ -97,6 +100,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    if find_spec("jupyterlite_pyodide_kernel") is None:
+        raise LessonError(f"JupyterLite is missing: python -m pip install '{PROJECT}[lesson,link]'")
     out: Path = options.out.resolve()
     if out.exists() and any(out.iterdir()) and not (out / "jupyter-lite.json").is_file():
         raise LessonError(f"{out} has other files than those of such a site: name another folder")
@@ -152,6 +157,8 @@ def connected(content: bytes) -> bytes:
 
 def chosen_packages(pyodide: Path | None, folder: Path, lesson: Lesson) -> Packages:
     """The folder `pyodide` of the site: wheels, their lock file, and Pyodide itself if given."""
+    from jupyterlite_pyodide_kernel import constants
+
     folder.mkdir()
     at: str | Path = constants.PYODIDE_CDN_URL
     if pyodide is None:
@@ -195,8 +202,7 @@ def stand_in(folder: Path, name: str) -> Path:
 
 def kernel_wheels() -> list[Path]:
     """Those that the kernel brings with it."""
-    below = f"share/jupyter/labextensions/{PLUGIN.partition(':')[0]}/static/pypi"
-    wheels = [*(Path(sys.prefix) / below).glob("*.whl")]
+    wheels = (EXTENSION / "static" / "pypi").glob("*.whl")
     return [wheel for wheel in wheels if not wheel.name.startswith("widgets")]
 
 
@@ -228,6 +234,9 @@ def settings(packages: Packages) -> Mapping[str, Any]:
 
 
 def build(work: Path, out: Path) -> None:
+    extensions = {"ignore_sys_prefix": True, "federated_extensions": [str(EXTENSION)]}
+    configured = json.dumps({"LiteBuildConfig": extensions})
+    (work / "jupyter_lite_config.json").write_text(configured)
     call = [
         *(sys.executable, "-m", "jupyterlite_core", "build", "--apps", "lab", "--no-sourcemaps"),
         *("--no-unused-shared-packages", "--lite-dir", str(work), "--output-dir", str(out)),

@@ -85,10 +85,9 @@ def call(arguments: Sequence[str]) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in OWN:
             raise
-        extra = "lesson,link" if arguments[0] == "link" else "lesson"
         print(
             f"lesson {arguments[0]}: {error.name} is not installed. This command needs more than "
-            f"the runner: python -m pip install 'llm-apis-litellm[{extra}]'",
+            "the runner: python -m pip install 'llm-apis-litellm[lesson]'",
             file=sys.stderr,
         )
         return 2

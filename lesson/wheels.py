@@ -28,6 +28,9 @@ from lesson_runner.page.places import LessonError
 COMPILED = ("orjson", "pyyaml", "rpds-py", "numpy", "pandas", "matplotlib")
 """Packages that nobody but Pyodide builds for the browser: its version is used, whatever it is."""
 
+ASK_THE_BROWSER = ("httpx",)
+"""Packages whose build by Pyodide sends requests past the practice proxy."""
+
 Entry = dict[str, Any]
 
 
@@ -58,7 +61,7 @@ class Packages:
                     continue
                 if chosen and chosen["version"] != entry.get("version"):
                     raise LessonError(f"{one} is needed, and {name} is {chosen['version']} already")
-                if entry and fits(one, entry) and self._is_there(entry["file_name"]):
+                if entry and fits(one, entry) and self._is_there(entry):
                     at = f"{self.at}/" if isinstance(self.at, str) else ""
                     self.chosen[name] = {**entry, "file_name": at + entry["file_name"]}
                     needed += map(Requirement, entry["depends"])
@@ -70,8 +73,10 @@ class Packages:
                 needed += self.take(wheel)
             asked = needed
 
-    def _is_there(self, name: str) -> bool:
-        return isinstance(self.at, str) or (self.at / name).is_file()
+    def _is_there(self, entry: Entry) -> bool:
+        if entry["name"] in ASK_THE_BROWSER:
+            return False
+        return isinstance(self.at, str) or (self.at / entry["file_name"]).is_file()
 
     def _fetched(self, wanted: Iterable[Requirement]) -> list[Path]:
         """Wheels for this Pyodide from the package index."""

@@ -210,10 +210,11 @@ def _nothing() -> int:
 # Clients
 
 
-def connect(app: ASGIApp, url: str = URL, elsewhere: ASGIApp | None = None) -> None:
+def connect(app: ASGIApp, url: str = URL, elsewhere: ASGIApp | None = None) -> Loop:
     """Have clients in this interpreter reach the application at ``url``.
 
-    ``elsewhere`` answers for all other addresses; without it, none of them does.
+    ``elsewhere`` answers for all other addresses; without it, none of them does. What is returned
+    has to be closed by those who have an end.
     """
     loop, ours = Loop(), urlsplit(url)
 
@@ -241,3 +242,4 @@ def connect(app: ASGIApp, url: str = URL, elsewhere: ASGIApp | None = None) -> N
     # In a browser, urllib3 would leave all of this to the browser, which knows no such address.
     pools.HTTPConnectionPool.ConnectionCls = pools.HTTPConnection
     pools.HTTPSConnectionPool.ConnectionCls = pools.HTTPSConnection
+    return loop
