@@ -140,10 +140,14 @@ def contents(lesson: Lesson) -> dict[str, bytes]:
     }
 
 
+def introduction() -> str:
+    return Path(__file__).with_suffix(".md").read_text(encoding="utf-8").rstrip()
+
+
 def connected(content: bytes) -> bytes:
     notebook = nbformat.reads(content.decode(), as_version=4)
     notebook.cells[1:1] = [
-        new_markdown_cell(Path(__file__).with_suffix(".md").read_text("utf-8"), id="link-text"),
+        new_markdown_cell(introduction(), id="link-text"),
         new_code_cell(CONNECT, id="link-connect"),
     ]
     notebook.metadata["kernelspec"] = {"name": "python", "display_name": "Python (Pyodide)"}
@@ -210,7 +214,7 @@ def importing(lesson: Lesson, package: str) -> list[str]:
     """The modules in `files` that import a package: Pyodide looks no further than the cell."""
     files = (lesson.root / "episodes" / "files").glob("*.py")
     line = re.compile(rf"^(import|from) {package}\b", re.MULTILINE)
-    return [f"files.{file.stem}" for file in files if line.search(file.read_text("utf-8"))]
+    return sorted(f"files.{file.stem}" for file in files if line.search(file.read_text("utf-8")))
 
 
 def settings(packages: Packages) -> Mapping[str, Any]:

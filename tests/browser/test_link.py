@@ -21,9 +21,9 @@ from pathlib import Path
 import nbformat
 import pytest
 from chromium import PATIENCE, Browser, Page, expect, not_here
-from conftest import stays_here
 from nbformat import NotebookNode
 
+from conftest import stays_here
 from lesson_runner.judge.verdict import judge
 from lesson_runner.page.lesson import find_lesson
 from lesson_runner.run.blocks import _Text

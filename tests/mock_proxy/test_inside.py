@@ -89,7 +89,8 @@ def test_a_client_that_leaves_a_stream_pays(keys: KeyStore) -> None:
     headers = {"Authorization": f"Bearer {text}"}
     body = asked(stream=True, messages=[{"role": "user", "content": "a long question " * 100}])
     with httpx.stream("POST", URL, headers=headers, json=body) as response:
-        first = next(response.iter_lines())
+        lines = response.iter_lines()
+        first = next(lines)
         assert key.spend == 0
     assert json.loads(first.removeprefix("data: "))["object"] == "chat.completion.chunk"
     assert key.spend > 0
