@@ -141,7 +141,7 @@ def contents(lesson: Lesson) -> dict[str, bytes]:
 
 
 def introduction() -> str:
-    return Path(__file__).with_suffix(".md").read_text(encoding="utf-8").rstrip()
+    return Path(__file__).with_suffix(".txt").read_text(encoding="utf-8").rstrip()
 
 
 def connected(content: bytes) -> bytes:
