@@ -28,6 +28,7 @@ from lesson_runner.judge.verdict import judge
 from lesson_runner.page.lesson import find_lesson
 from lesson_runner.run.blocks import _Text
 from lesson_runner.run.happened import Execution, Failure
+from mock_proxy import RunningProxy
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSON = find_lesson(ROOT)
@@ -159,6 +160,31 @@ def test_a_notebook_runs_to_its_end(
     expect(prompts).to_have_text([f"[{count}]:" for count in range(1, number + 1)])
 
     assert failures(episode, downloaded(tab, tmp_path / name)) == []
+
+
+def test_a_proxy_that_allows_web_pages_can_be_asked_instead(
+    tab: Page, address: str, site: Path, tmp_path: Path, proxy: RunningProxy
+) -> None:
+    name = name_of(site, "api-introduction")
+    key = proxy.new_key()
+    opened(tab, address, name)
+    cell = tab.locator(".jp-CodeCell").first
+    cell.locator(".cm-content").click()
+    tab.keyboard.press("ControlOrMeta+a")
+    tab.keyboard.insert_text(
+        "from mock_proxy.server.browser import start\n"
+        f"start({proxy.url!r}, model='gpt-4')\n"
+        "import os, requests\n"
+        "headers = {'Authorization': 'Bearer ' + os.environ['LITELLM_API_KEY']}\n"
+        "print(requests.get(os.environ['LITELLM_BASE_URL'] + '/key/info', headers=headers).text)"
+    )
+    tab.keyboard.press("Shift+Enter")
+    cell.locator("input.jp-Stdin-input").fill(key)
+    cell.locator("input.jp-Stdin-input").press("Enter")
+
+    expect(cell.locator(".jp-OutputArea")).to_contain_text(f"sk-...{key[-4:]}")
+    notebook = downloaded(tab, tmp_path / name)
+    assert key not in nbformat.writes(notebook)
 
 
 def test_changes_stay_when_the_page_is_opened_again(

@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -23,6 +24,10 @@ from mock_proxy.config import practice
 from mock_proxy.keys.store import KeyStore
 from mock_proxy.server import inside
 from mock_proxy.server.app import create_app
+
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows asks the system about each socket"
+)
 
 KEY = "sk-practice-key"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
