@@ -166,8 +166,11 @@ def chosen_packages(pyodide: Path | None, folder: Path, lesson: Lesson) -> Packa
     folder.mkdir()
     at: str | Path = constants.PYODIDE_CDN_URL
     if pyodide is None:
-        with urllib.request.urlopen(constants.PYODIDE_LOCK_DEFAULT_URL, timeout=60) as answer:
-            lock = json.load(answer)
+        try:
+            with urllib.request.urlopen(constants.PYODIDE_LOCK_DEFAULT_URL, timeout=60) as answer:
+                lock = json.load(answer)
+        except OSError as error:
+            raise LessonError(f"{at} does not answer ({error}): give --pyodide FOLDER") from error
     else:
         at = pyodide = pyodide.resolve()
         if not (pyodide / constants.PYODIDE_MJS).is_file():
