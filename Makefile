@@ -8,9 +8,10 @@ INSTALLED := .venv/.installed
 LITELLM := .venv-litellm/bin/litellm
 LITELLM_NEWEST := .venv-litellm-newest/bin/litellm
 KEYS := tests/mock_proxy/real_keys
+PYODIDE := tests/browser/pyodide
 
 .DEFAULT_GOAL := lesson
-.PHONY: lesson teach notebooks handouts site test contract contract-newest contract-environment \
+.PHONY: lesson teach link notebooks handouts site test contract contract-newest contract-environment \
   browser browser-environment links clean
 
 ## Run every block of every page, print the table, and write the notebooks.
@@ -22,6 +23,11 @@ lesson: $(INSTALLED)
 ## More options: make teach TEACH_ARGS="--language r"
 teach: $(INSTALLED)
 	$(BIN)/python -m lesson teach $(TEACH_ARGS)
+
+## The lesson as a site in which its Python notebooks run in the browser: a folder of files, for any
+## web server. More options: make link LINK_ARGS="--pyodide FOLDER"
+link: $(INSTALLED)-for-link
+	$(BIN)/python -m lesson link --out public/link $(LINK_ARGS)
 
 ## Every edition with its ZIP file: what a release of the lesson carries. The instructor's editions
 ## of LANGUAGES must be there; without it, those that this machine can run are.
@@ -91,10 +97,11 @@ links: .venv-links/installed
 contract-environment: $(INSTALLED)-for-clients $(LITELLM)-installed $(LITELLM_NEWEST)-installed \
   $(KEYS)/node_modules
 
-browser-environment: $(INSTALLED)-for-browser
+browser-environment: $(INSTALLED)-for-browser $(PYODIDE)/node_modules
 
 clean:
-	rm -rf .venv .venv-litellm .venv-litellm-newest .venv-links notebooks $(KEYS)/node_modules
+	rm -rf .venv .venv-litellm .venv-litellm-newest .venv-links notebooks public \
+	  $(KEYS)/node_modules $(PYODIDE)/node_modules
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -115,7 +122,11 @@ $(INSTALLED)-for-clients: $(INSTALLED)-for-tests
 	@touch $@
 
 $(INSTALLED)-for-browser: $(INSTALLED)-for-tests
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,browser]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,browser,link]'
+	@touch $@
+
+$(INSTALLED)-for-link: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lesson,link]'
 	@touch $@
 
 # LiteLLM needs other versions of what the lesson needs, so it has environments of its own. Releases
@@ -139,3 +150,9 @@ $(KEYS)/node_modules: $(KEYS)/package-lock.json
 	@if command -v npm > /dev/null; then \
 	  npm ci --prefix $(KEYS) --ignore-scripts --no-audit --no-fund --silent && touch $@; \
 	  else echo "Without npm, virtual keys are not compared with LiteLLM's."; fi
+
+# Python for browsers, without its packages of compiled code.
+$(PYODIDE)/node_modules: $(PYODIDE)/package-lock.json
+	@if command -v npm > /dev/null; then \
+	  npm ci --prefix $(PYODIDE) --ignore-scripts --no-audit --no-fund --silent && touch $@; \
+	  else echo "Without npm, the notebooks in a browser are not tried."; fi

@@ -18,6 +18,7 @@ COMMANDS = {
     "live": "Run every block against your own proxy, the day before a workshop.",
     "notebooks": "Write the notebooks that learners follow: one per episode, language and format.",
     "teach": "Start a class: JupyterLab with the notebooks, and the practice proxy, until Ctrl-C.",
+    "link": "Write a site in which the Python notebooks run in the browser.",
     "proxy": "Start the practice proxy, which answers as a LiteLLM proxy does.",
     "record": "Record what a real model answers to the pages, for the practice proxy to serve.",
     "keys": "Make one key for each learner, with cards to hand out; block them after class.",

@@ -72,6 +72,6 @@ def commit():
         said = subprocess.run(
             ["git", "describe", "--always", "--dirty"], capture_output=True, text=True
         )
-    except FileNotFoundError:
+    except OSError:  # no Git here
         return None
     return said.stdout.strip() or None

@@ -1,0 +1,254 @@
+"""Write the lesson as a site in which its Python notebooks run in the browser."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Mapping
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+import mock_proxy
+from lesson.editions import Edition, files_of, fingerprint
+from lesson.options import root_of
+from lesson.wheels import Packages, asked_by, pure_wheel
+from lesson_runner.export.documents import FORMATS
+from lesson_runner.page.lesson import Lesson, find_lesson
+from lesson_runner.page.places import LessonError
+
+EXAMPLE = "lesson link --out public/link"
+
+PROJECT = "llm-apis-litellm"
+PLUGIN = "@jupyterlite/pyodide-kernel-extension:kernel"
+
+EXTENSION = Path(sys.prefix, "share", "jupyter", "labextensions", PLUGIN.partition(":")[0])
+"""The one extension of JupyterLab that the site gets, whatever else is installed."""
+
+CORE = re.compile(r"(pyodide|python_stdlib)[^-]*\.(mjs|wasm|zip)")
+"""Pyodide's files that browsers need."""
+
+PROXY = ("h11", "jsonschema", "orjson", "pydantic", "pyyaml", "requests", "starlette", "urllib3")
+"""What the practice proxy needs in a browser."""
+
+AT_ONCE = ("comm", "ipykernel", "ipython", "jedi", "micropip", "piplite", "pyodide-kernel", "tqdm")
+"""What the kernel needs to start, and a small package that `files` imports."""
+
+WHEN_IMPORTED = ("pandas", "numpy", "matplotlib", "openai", "httpx")
+"""Large packages: a notebook that imports one waits for it, and the others do not."""
+
+STAND_INS = {
+    # The package openai asks through httpx2, which would ask the browser, past the practice proxy.
+    "httpx2-jsfetch": (
+        """\
+\"\"\"Has httpx2 work in a browser as elsewhere: through `socket`, which the lesson replaces.\"\"\"
+
+import ssl
+
+import httpcore2
+from httpx2._transports.default import AsyncHTTPTransport as AsyncJavascriptFetchTransport
+from httpx2._transports.default import HTTPTransport as JavascriptFetchTransport
+
+# Certificates are the browser's concern.
+httpcore2.default_ssl_context = lambda **_: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+""",
+        ("anyio", "httpcore2", "truststore"),
+    ),
+    # Where Pyodide's own packages are not at hand.
+    "orjson": (
+        """\
+\"\"\"Python's json in the place of orjson, which is faster.\"\"\"
+
+from json import JSONDecodeError, dumps as text_of, loads
+
+
+def dumps(value):
+    return text_of(value, ensure_ascii=False, separators=(",", ":")).encode()
+""",
+        (),
+    ),
+}
+"""Packages that are replaced: their source, and what they need."""
+
+CONNECT = """\
+# Connect this notebook to the practice proxy inside this page
+from mock_proxy.server.browser import start
+
+start()"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--root", type=Path, help="folder of the lesson (default: the one here)")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the site, made anew")
+    parser.add_argument(
+        "--pyodide",
+        type=Path,
+        metavar="FOLDER",
+        help="a copy of Pyodide to put into the site (default: browsers load it from its CDN)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    if find_spec("jupyterlite_pyodide_kernel") is None:
+        raise LessonError(f"JupyterLite is missing: python -m pip install '{PROJECT}[lesson,link]'")
+    out: Path = options.out.resolve()
+    if out.exists() and any(out.iterdir()) and not (out / "jupyter-lite.json").is_file():
+        raise LessonError(f"{out} has other files than those of such a site: name another folder")
+    lesson = find_lesson(root_of(options.root, Path.cwd()))
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        files = contents(lesson)
+        for name, content in files.items():
+            file = work / "contents" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        packages = chosen_packages(options.pyodide, work / "pyodide", lesson)
+        (work / "jupyter-lite.json").write_text(json.dumps(settings(packages)))
+        shutil.rmtree(out, ignore_errors=True)
+        build(work, out)
+        shutil.copytree(work / "pyodide", out / "pyodide")
+    notebooks = sum(name.endswith(".ipynb") for name in files)
+    print(f"{notebooks} notebooks that run in a browser: {out}")
+    if packages.missing:
+        names = ", ".join(sorted(packages.missing))
+        print(f"not in {options.pyodide}, so notebooks that import them stop there: {names}")
+    print(f"Try it: {Path(sys.executable).name} -m http.server --bind 127.0.0.1 -d {out}")
+    return 0
+
+
+# What learners open
+
+
+def contents(lesson: Lesson) -> dict[str, bytes]:
+    """The Python notebooks, each with the cells that connect it, and what lies beside them."""
+    episodes = [lesson.read(page) for page in lesson.pages if page.parent.name == "episodes"]
+    files = files_of(lesson, episodes, Edition("python", FORMATS["ipynb"]))
+    return {
+        name: connected(content) if name.endswith(".ipynb") else content
+        for name, content in files.items()
+    }
+
+
+def introduction() -> str:
+    return Path(__file__).with_suffix(".txt").read_text(encoding="utf-8").rstrip()
+
+
+def connected(content: bytes) -> bytes:
+    notebook = nbformat.reads(content.decode(), as_version=4)
+    notebook.cells[1:1] = [
+        new_markdown_cell(introduction(), id="link-text"),
+        new_code_cell(CONNECT, id="link-connect"),
+    ]
+    notebook.metadata["kernelspec"] = {"name": "python", "display_name": "Python (Pyodide)"}
+    notebook.metadata["lesson"]["fingerprint"] = fingerprint(notebook)
+    text: str = nbformat.writes(notebook)
+    return f"{text}\n".encode()
+
+
+# What the browser loads
+
+
+def chosen_packages(pyodide: Path | None, folder: Path, lesson: Lesson) -> Packages:
+    """The folder `pyodide` of the site: wheels, their lock file, and Pyodide itself if given."""
+    from jupyterlite_pyodide_kernel import constants
+
+    folder.mkdir()
+    at: str | Path = constants.PYODIDE_CDN_URL
+    if pyodide is None:
+        try:
+            with urllib.request.urlopen(constants.PYODIDE_LOCK_DEFAULT_URL, timeout=60) as answer:
+                lock = json.load(answer)
+        except OSError as error:
+            raise LessonError(f"{at} does not answer ({error}): give --pyodide FOLDER") from error
+    else:
+        at = pyodide = pyodide.resolve()
+        if not (pyodide / constants.PYODIDE_MJS).is_file():
+            raise LessonError(f"{pyodide} has no {constants.PYODIDE_MJS}: it is no Pyodide")
+        lock = json.loads((pyodide / constants.PYODIDE_LOCK).read_bytes())
+    packages = Packages(lock, folder, at)
+    own = [Path(shutil.copy(wheel, folder)) for wheel in kernel_wheels()]
+    own.append(stand_in(folder, "httpx2-jsfetch"))
+    if pyodide is not None and not list(pyodide.glob("orjson-*.whl")):
+        own.append(stand_in(folder, "orjson"))
+    if pyodide is not None and not list(pyodide.glob("pyyaml-*.whl")):
+        # Its compiled part only makes it faster.
+        own.append(pure_wheel(folder, "pyyaml", version("pyyaml"), Path(yaml.__file__).parent))
+    ours = Path(mock_proxy.__file__).parent
+    own.append(pure_wheel(folder, "mock-proxy", version(PROJECT), ours, PROXY))
+    needed = [str(one) for wheel in own for one in packages.take(wheel)]
+    packages.add(*asked_by(PROJECT, PROXY), *AT_ONCE, *asked_by(PROJECT, WHEN_IMPORTED), *needed)
+    for name in WHEN_IMPORTED:
+        if name in packages.chosen:
+            packages.chosen[name]["imports"] += importing(lesson, name)
+    (folder / constants.PYODIDE_LOCK).write_text(json.dumps(packages.lock()))
+    for file in pyodide.glob("*") if pyodide else ():
+        if CORE.fullmatch(file.name) or file.name in packages.files():
+            shutil.copy(file, folder)
+    return packages
+
+
+def stand_in(folder: Path, name: str) -> Path:
+    source, needs = STAND_INS[name]
+    with tempfile.TemporaryDirectory() as temporary:
+        top = Path(temporary) / name.replace("-", "_")
+        top.mkdir()
+        (top / "__init__.py").write_text(source, encoding="utf-8")
+        return pure_wheel(folder, name, "999", top, needs)
+
+
+def kernel_wheels() -> list[Path]:
+    """Those that the kernel brings with it."""
+    wheels = (EXTENSION / "static" / "pypi").glob("*.whl")
+    return [wheel for wheel in wheels if not wheel.name.startswith("widgets")]
+
+
+def importing(lesson: Lesson, package: str) -> list[str]:
+    """The modules in `files` that import a package: Pyodide looks no further than the cell."""
+    files = (lesson.root / "episodes" / "files").glob("*.py")
+    line = re.compile(rf"^(import|from) {package}\b", re.MULTILINE)
+    return sorted(f"files.{file.stem}" for file in files if line.search(file.read_text("utf-8")))
+
+
+def settings(packages: Packages) -> Mapping[str, Any]:
+    """Of JupyterLite."""
+    kernel: dict[str, Any] = {
+        "disablePyPIFallback": not isinstance(packages.at, str),
+        "loadPyodideOptions": {
+            "lockFileURL": "./pyodide/pyodide-lock.json",
+            "packages": packages.with_what_they_need(*AT_ONCE, "mock-proxy"),
+        },
+    }
+    if not isinstance(packages.at, str):
+        kernel["pyodideUrl"] = "./pyodide/pyodide.mjs"
+    return {
+        "jupyter-lite-schema-version": 0,
+        "jupyter-config-data": {
+            "appName": "LLM APIs for Research",
+            "litePluginSettings": {PLUGIN: kernel},
+        },
+    }
+
+
+def build(work: Path, out: Path) -> None:
+    extensions = {"ignore_sys_prefix": True, "federated_extensions": [str(EXTENSION)]}
+    configured = json.dumps({"LiteBuildConfig": extensions})
+    (work / "jupyter_lite_config.json").write_text(configured)
+    call = [
+        *(sys.executable, "-m", "jupyterlite_core", "build", "--apps", "lab", "--no-sourcemaps"),
+        *("--no-unused-shared-packages", "--lite-dir", str(work), "--output-dir", str(out)),
+        *("--contents", str(work / "contents")),
+    ]
+    done = subprocess.run(call, check=False, capture_output=True, text=True, cwd=work)
+    if done.returncode:
+        raise LessonError(f"JupyterLite was not built:\n{done.stdout}{done.stderr}"[-5000:])
