@@ -161,7 +161,7 @@ def test_the_models_are_those_whose_recorded_answers_a_page_got() -> None:
         embed["input"] = "Battery storage and the stability of the grid"
         answer = requests.post(f"{url}/embeddings", json=embed, headers=headers, timeout=20)
         assert answer.status_code == 200
-        assert environment.recorded("a.md", "python") == ("all-minilm-l6-v2",)
+        assert environment.recorded("a.md", "python") == ("all-MiniLM-L6-v2",)
         assert environment.recorded("b.md", "python") == ()
 
 

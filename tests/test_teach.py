@@ -22,6 +22,7 @@ import nbformat
 import pytest
 import requests
 import websocket
+from ports import free_port
 
 from lesson import lab, teach
 from lesson.main import main
@@ -174,6 +175,8 @@ def teaching(
     lesson: Path, *arguments: str, terminal: bool = False, typed: str = "", **environment: str
 ) -> Iterator[Class]:
     """`lesson teach` until the block ends; in a terminal of its own if asked for."""
+    if "--port" not in arguments:
+        arguments += ("--port", str(free_port()))
     command = [sys.executable, "-m", "lesson", "teach", "--no-browser", *arguments]
     if terminal:
         command = [sys.executable, "-c", IN_A_TERMINAL, *command]

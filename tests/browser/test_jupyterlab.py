@@ -18,6 +18,7 @@ import pytest
 from chromium import PATIENCE, Locator, Page, expect, not_here, violations
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from ports import free_port
 
 from lesson_runner.run.kernels import find_kernel
 
@@ -37,7 +38,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of a class with both languages, by somebody who has changed no setting of JupyterLab."""
     settings = tmp_path_factory.mktemp("settings")
-    call = [sys.executable, "-m", "lesson", "teach", "--no-browser", "--folder", str(folder)]
+    options = ["--no-browser", "--folder", str(folder), "--port", str(free_port())]
+    call = [sys.executable, "-m", "lesson", "teach", *options]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LITELLM_")}
     with subprocess.Popen(
         call,
