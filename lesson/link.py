@@ -1,4 +1,4 @@
-"""Write the lesson as a site in which its Python notebooks run in the browser."""
+"""Write a site in which the Python notebooks run in the browser."""
 
 from __future__ import annotations
 
