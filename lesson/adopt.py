@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     proposal = what_learners_have(lesson.root, episodes.values())
     lesson = Lesson(lesson.root, lesson.pages, given=settings_of(proposal.text(), lesson.root))
     with (
-        environment_of(episodes.values()) as environment,
+        environment_of(lesson.root, episodes.values()) as environment,
         Verification(
             lesson.root,
             environment,

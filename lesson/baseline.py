@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     episodes = check.read(lesson, lesson.pages, options, outcome, console, Baseline())
     limits = Limits(seconds=options.block_timeout)
     with (
-        environment_of(episodes.values()) as environment,
+        environment_of(lesson.root, episodes.values()) as environment,
         Verification(lesson.root, environment, limits, baseline=Baseline()) as verification,
     ):
         check.check(options, lesson, episodes, verification, outcome, console)

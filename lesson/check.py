@@ -103,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
         return 0 if outcome.is_well else 1
     limits = Limits(seconds=options.block_timeout, exit_first=options.exitfirst)
     with (
-        environment_of(episodes.values()) as environment,
+        environment_of(lesson.root, episodes.values()) as environment,
         Verification(lesson.root, environment, limits, baseline=baseline) as verification,
     ):
         check(options, lesson, episodes, verification, outcome, console)

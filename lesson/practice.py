@@ -150,18 +150,26 @@ def _end_what_nobody_took() -> None:
 
 
 @contextlib.contextmanager
-def environment_of(episodes: Iterable[Episode]) -> Iterator[EnvironmentFor]:
-    """The practice proxy, for pages that speak of one; for others nothing.
+def environment_of(root: Path, episodes: Iterable[Episode]) -> Iterator[EnvironmentFor]:
+    """The practice proxy, for a lesson that speaks of one; for others nothing.
 
     Where it is not installed, the caller's own proxy, if the variables name one.
     """
-    speak_of_one = any(e.responses or "LITELLM_" in e.text for e in episodes)
-    if speak_of_one and is_installed():
+    speaks_of_one = any(episode.responses for episode in episodes) or speaks_of_a_proxy(root)
+    if speaks_of_one and is_installed():
         with practice_environment() as environment:
             yield environment
     else:
         own = {name: os.environ[name] for name in VARIABLES if name in os.environ}
-        yield lambda path, language: own if speak_of_one else {}
+        yield lambda path, language: own if speaks_of_one else {}
+
+
+def speaks_of_a_proxy(root: Path) -> bool:
+    """Whether a page of the lesson, or a file that its pages import, reads a variable of ours."""
+    episodes = root / "episodes"
+    files = [*episodes.glob("*.*md"), *(episodes / "files").rglob("*.py")]
+    files += [*(episodes / "files").rglob("*.R"), *root.glob("*/*.md"), *root.glob("*.md")]
+    return any(b"LITELLM_" in file.read_bytes() for file in files if file.is_file())
 
 
 @contextlib.contextmanager

@@ -366,6 +366,16 @@ def test_messages_speak_of_no_proxy_where_there_is_none(
     assert "LITELLM" not in capsys.readouterr().out
 
 
+def test_a_page_whose_imports_ask_a_proxy_has_one(lesson: Path) -> None:
+    (lesson / "episodes" / "files").mkdir()
+    (lesson / "episodes" / "files" / "llm.py").write_text(
+        "import os\nurl = os.environ['LITELLM_BASE_URL']\n"
+    )
+    page = lesson / "episodes" / "01-first.md"
+    page.write_text("```python\nfrom files.llm import url\n```\n")
+    assert main(["check", "episodes/01-first.md"]) == 0
+
+
 def test_nothing_run_is_not_all_well(lesson: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (lesson / "episodes" / "01-first.md").write_text("Text.\n")
     assert main(["check", "episodes/01-first.md"]) == 0

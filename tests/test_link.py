@@ -1,4 +1,4 @@
-"""What `lesson link` puts into its site. tests/browser/test_link.py tries the site itself."""
+"""What `lesson link` puts into its site. tests/browser/test_link_site.py tries the site itself."""
 
 import argparse
 from pathlib import Path
