@@ -12,7 +12,7 @@ PYODIDE := tests/browser/pyodide
 
 .DEFAULT_GOAL := lesson
 .PHONY: lesson teach link notebooks handouts site test contract contract-newest contract-environment \
-  browser browser-environment links clean
+  browser browser-environment test-link link-environment links clean
 
 ## Run every block of every page, print the table, and write the notebooks.
 lesson: $(INSTALLED)
@@ -97,7 +97,13 @@ links: .venv-links/installed
 contract-environment: $(INSTALLED)-for-clients $(LITELLM)-installed $(LITELLM_NEWEST)-installed \
   $(KEYS)/node_modules
 
-browser-environment: $(INSTALLED)-for-browser $(PYODIDE)/node_modules
+browser-environment: $(INSTALLED)-for-browser
+
+## The notebooks of `make link` in the same browser: two minutes or more, so not part of `make test`.
+test-link: link-environment
+	LESSON_REQUIRE_BROWSER=1 $(BIN)/python -m pytest $(PYTEST_ARGS) tests/browser/test_link_site.py
+
+link-environment: browser-environment $(INSTALLED)-for-link $(PYODIDE)/node_modules
 
 clean:
 	rm -rf .venv .venv-litellm .venv-litellm-newest .venv-links notebooks public \
@@ -122,7 +128,7 @@ $(INSTALLED)-for-clients: $(INSTALLED)-for-tests
 	@touch $@
 
 $(INSTALLED)-for-browser: $(INSTALLED)-for-tests
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,browser,link]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,browser]'
 	@touch $@
 
 $(INSTALLED)-for-link: $(INSTALLED)

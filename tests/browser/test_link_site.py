@@ -1,6 +1,6 @@
 """The site of `lesson link`: its notebooks run to their ends in the browser, as pages show it.
 
-The notebooks are tried with the Pyodide of `make browser-environment`, which lacks numpy, pandas
+The notebooks are tried with the Pyodide of `make link-environment`, which lacks numpy, pandas
 and matplotlib: those that need them are skipped, and say so. `LESSON_PYODIDE` names the folder of
 another Pyodide; with a whole one, as in the workflow `link`, none is.
 """
@@ -43,7 +43,7 @@ if find_spec("jupyterlite_pyodide_kernel") is None:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pyodide = Path(os.environ.get("LESSON_PYODIDE") or PYODIDE)
     if not pyodide.is_dir():
-        not_here(f"{pyodide} is missing: make browser-environment")
+        not_here(f"{pyodide} is missing: make link-environment")
     folder = tmp_path_factory.mktemp("link")
     call = [sys.executable, "-m", "lesson", "link", "--out", folder, "--pyodide", pyodide]
     done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
