@@ -371,7 +371,7 @@ async def fail(app):
     raise OSError("an extension of somebody else")
 
 ServerApp.cleanup_extensions = fail
-lab.GRACE = 0.01
+lab.GRACE = 2
 teach.announce = lambda *_: signal.raise_signal(signal.SIGTERM)
 sys.exit(main.main(sys.argv[1:]))
 """
