@@ -159,10 +159,10 @@ def _copy(source: Path, work: Path, *, inside: bool) -> None:
 
 
 def _safely(archive: str) -> dict[str, Any]:
-    """Python's own guard against archives that write elsewhere. ZIP files have none and need none:
-    `zipfile` drops what leads out."""
+    """Python's own guard against archives that write elsewhere, where it has one. ZIP files have
+    none and need none: `shutil` passes over what leads out."""
     has_filter = hasattr(tarfile, "data_filter") and not archive.endswith(".zip")
-    return {"filter": "data"} if has_filter and sys.version_info >= (3, 12) else {}
+    return {"filter": "data"} if has_filter else {}
 
 
 def kernel_environment(

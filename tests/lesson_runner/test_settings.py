@@ -1,7 +1,9 @@
 """lesson.yaml: what the code of a lesson needs, and what is wrong with the file."""
 
+import io
 import socket
 import sys
+import tarfile
 import textwrap
 import threading
 import zipfile
@@ -116,6 +118,18 @@ def test_an_archive_is_unpacked_and_the_code_starts_in_it(made_lesson: MadeLesso
     page = "```bash\n$ cat a.txt\n$ cat ~/Desktop/lesson/data/a.txt\n```\n```output\n1\n1\n```\n"
     assert outcomes(made_lesson, page, "bash") == ["passed"]
     assert not list(made_lesson.root.parent.rglob("outside.txt"))
+
+
+@pytest.mark.skipif(not hasattr(tarfile, "data_filter"), reason="this Python has no such guard")
+def test_an_archive_that_leads_out_of_the_folder_is_refused(made_lesson: MadeLesson) -> None:
+    files = made_lesson.root / "episodes" / "files"
+    files.mkdir(exist_ok=True)
+    with tarfile.open(files / "lesson.tar.gz", "w:gz") as archive:
+        member = tarfile.TarInfo("../../../outside.txt")
+        archive.addfile(member, io.BytesIO())
+    write(made_lesson, "unpack: episodes/files/lesson.tar.gz\n")
+    (failure,) = made_lesson.failures("```python\n1\n```\n")
+    assert "outside.txt" in failure
 
 
 @pytest.mark.parametrize("start", ["nowhere", ".."])
