@@ -13,8 +13,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 from lesson import check
-from lesson.options import add_page_arguments, lesson_of
-from lesson.practice import environment_of
+from lesson.options import lesson_of
 from lesson.show import Outcome, console_of_the_call, counted, tell_causes
 from lesson_runner.judge.baseline import Baseline
 from lesson_runner.judge.proposal import (
@@ -30,8 +29,6 @@ from lesson_runner.page.episode import Episode
 from lesson_runner.page.lesson import Lesson
 from lesson_runner.page.places import LessonError
 from lesson_runner.page.settings import NAME, settings_of
-from lesson_runner.run.happened import Limits
-from lesson_runner.verify import Verification
 
 EXAMPLE = "lesson adopt --write"
 
@@ -66,9 +63,8 @@ jobs:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_page_arguments(parser, Limits.seconds)
+    check.add_arguments_of_one_run(parser)
     parser.add_argument("--write", action="store_true", help="write the files, not only show them")
-    parser.set_defaults(update=False, exitfirst=False, parse_only=False, json=None, brief=True)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -80,17 +76,7 @@ def run(options: argparse.Namespace) -> int:
     episodes = check.read(lesson, lesson.pages, options, outcome, console, Baseline())
     proposal = what_learners_have(lesson.root, episodes.values())
     lesson = Lesson(lesson.root, lesson.pages, given=settings_of(proposal.text(), lesson.root))
-    with (
-        environment_of(lesson.root, episodes.values()) as environment,
-        Verification(
-            lesson.root,
-            environment,
-            Limits(seconds=options.block_timeout),
-            baseline=Baseline(),
-            lesson=lesson,
-        ) as verification,
-    ):
-        check.check(options, lesson, episodes, verification, outcome, console)
+    check.run_once(options, lesson, episodes, outcome, console)
     installs = {module: names[0] for module, names in packages_distributions().items()}
     refined(proposal, list(episodes.values()), outcome.results, installs)
     with_r = any("r" in episode.languages for episode in episodes.values())

@@ -8,20 +8,24 @@ import argparse
 from collections import Counter
 
 from lesson import check
-from lesson.options import add_page_arguments, lesson_of
-from lesson.practice import environment_of
+from lesson.options import lesson_of
 from lesson.show import Outcome, console_of_the_call, counted, tell_causes
-from lesson_runner.judge.baseline import Baseline, Known, known_as, read_baseline, write_baseline
+from lesson_runner.judge.baseline import (
+    NAME,
+    Baseline,
+    Known,
+    known_as,
+    read_baseline,
+    write_baseline,
+)
 from lesson_runner.page.lesson import Lesson
-from lesson_runner.run.happened import Limits
-from lesson_runner.verify import RESPONSES, Verification
+from lesson_runner.verify import language_of
 
 EXAMPLE = "lesson baseline"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_page_arguments(parser, Limits.seconds)
-    parser.set_defaults(update=False, exitfirst=False, parse_only=False, json=None, brief=True)
+    check.add_arguments_of_one_run(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -30,12 +34,7 @@ def run(options: argparse.Namespace) -> int:
     console = console_of_the_call()
     outcome = Outcome()
     episodes = check.read(lesson, lesson.pages, options, outcome, console, Baseline())
-    limits = Limits(seconds=options.block_timeout)
-    with (
-        environment_of(lesson.root, episodes.values()) as environment,
-        Verification(lesson.root, environment, limits, baseline=Baseline()) as verification,
-    ):
-        check.check(options, lesson, episodes, verification, outcome, console)
+    check.run_once(options, lesson, episodes, outcome, console)
     now = [known_as(result) for result in outcome.failed]
     kept = [one for one in before if not was_checked(one, lesson, outcome)]
     write_baseline(lesson.root, [*now, *kept])
@@ -43,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     gone = (Counter(before) - Counter([*now, *kept])).total()
     added = (Counter([*now, *kept]) - Counter(before)).total()
     console.print(
-        f"lesson-baseline.json has {counted(len(now) + len(kept), 'known failure')}: "
+        f"{NAME} has {counted(len(now) + len(kept), 'known failure')}: "
         f"{added} new, {gone} gone. Commit it with the lesson.",
         markup=False,
     )
@@ -57,8 +56,7 @@ def was_checked(known: Known, lesson: Lesson, outcome: Outcome) -> bool:
     if not known.language:
         return known.page in map(lesson.relative, lesson.pages)
     return any(
-        (one.episode.path, "json" if one.language == RESPONSES else one.language)
-        == (known.page, known.language)
+        (one.episode.path, language_of(one.language)) == (known.page, known.language)
         and not one.missing
         for one in outcome.checked
     )

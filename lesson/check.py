@@ -40,7 +40,7 @@ from lesson_runner.page.lesson import Lesson
 from lesson_runner.page.markdown import Fence
 from lesson_runner.page.places import LessonError
 from lesson_runner.run.happened import Limits
-from lesson_runner.verify import RESPONSES, Checked, Verification, not_executed, parts
+from lesson_runner.verify import Checked, Verification, language_of, not_executed, parts
 
 EXAMPLE = "lesson check episodes/api-litellm.md --update"
 
@@ -79,6 +79,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--watch", action="store_true", help="afterwards, check each page again when it is saved"
     )
     parser.set_defaults(brief=False)
+
+
+def add_arguments_of_one_run(parser: argparse.ArgumentParser) -> None:
+    """Of a command that calls `run_once`: which pages, and nothing of what `lesson check` adds."""
+    add_page_arguments(parser, Limits.seconds)
+    parser.set_defaults(update=False, exitfirst=False, parse_only=False, json=None, brief=True)
+
+
+def run_once(
+    options: argparse.Namespace,
+    lesson: Lesson,
+    episodes: dict[Path, Episode],
+    outcome: Outcome,
+    console: Console,
+) -> None:
+    """Run every block as if no failure were known, a line for each page and language."""
+    with (
+        environment_of(lesson.root, episodes.values()) as environment,
+        Verification(
+            lesson.root,
+            environment,
+            Limits(seconds=options.block_timeout),
+            baseline=Baseline(),
+            lesson=lesson,
+        ) as verification,
+    ):
+        check(options, lesson, episodes, verification, outcome, console)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -268,7 +295,7 @@ def updated(
         console.print(f"{of_page[0].episode.path}: {' and '.join(what)} written")
     episode = lesson.read(page)
     for checked in of_page:
-        language = "json" if checked.language == RESPONSES else checked.language
+        language = language_of(checked.language)
         own = tuple(r for r in update.results if r.block.language == language)
         marked = verification.baseline.mark(own, episode.path, language)
         now.append(replace(checked, episode=episode, results=marked.results, gone=marked.gone))

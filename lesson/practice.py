@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import importlib.util
+import itertools
 import json
 import os
 import queue
@@ -166,9 +167,9 @@ def environment_of(root: Path, episodes: Iterable[Episode]) -> Iterator[Environm
 
 def speaks_of_a_proxy(root: Path) -> bool:
     """Whether a page of the lesson, or a file that its pages import, reads a variable of ours."""
-    episodes = root / "episodes"
-    files = [*episodes.glob("*.*md"), *(episodes / "files").rglob("*.py")]
-    files += [*(episodes / "files").rglob("*.R"), *root.glob("*/*.md"), *root.glob("*.md")]
+    pages = (page for pattern in ("*.md", "*/*.md", "*/*.Rmd") for page in root.glob(pattern))
+    imported = (root / "episodes" / "files").rglob("*.*")
+    files = itertools.chain(pages, imported)  # one after the other: the first may do
     return any(b"LITELLM_" in file.read_bytes() for file in files if file.is_file())
 
 

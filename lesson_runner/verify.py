@@ -68,6 +68,11 @@ def parts(episode: Episode, languages: tuple[str, ...] = LANGUAGES) -> tuple[str
     return (*wanted, RESPONSES) if episode.responses else wanted
 
 
+def language_of(part: str) -> str:
+    """The language of the blocks of a part: answers of a proxy are `json`."""
+    return "json" if part == RESPONSES else part
+
+
 def not_executed(episode: Episode) -> tuple[Result, ...]:
     """Results of the blocks that never run: shown as data, starter code, marked with a reason."""
     results = []
@@ -165,8 +170,7 @@ class Verification:
                 checked = _broken(episode, part, error)
         if checked.missing:
             return checked
-        language = "json" if part == RESPONSES else part
-        marked = self.baseline.mark(checked.results, episode.path, language)
+        marked = self.baseline.mark(checked.results, episode.path, language_of(part))
         return replace(checked, results=marked.results, gone=marked.gone)
 
     async def _check_language(self, episode: Episode, part: str) -> Checked:

@@ -23,13 +23,13 @@ CAUSES = (
     Cause(
         "no code",
         "that are no whole program",
-        "mend the code; show a fragment, an output or pseudo-code in a `text` or `output` fence, "
-        "and starter code as ```{.python .exercise}",
+        "correct the code; show a fragment, an output or pseudo-code in a `text` or `output` "
+        "fence, and starter code as ```{.python .exercise}",
     ),
     Cause(
         "error",
         "that raise an error which the page does not show",
-        "mend the code, or show the error in an `error` fence below the block",
+        "correct the code, or show the error in an `error` fence below the block",
     ),
     Cause(
         "no error",

@@ -70,7 +70,7 @@ class Proposal:
     def text(self) -> str:
         lines = [
             "# What the code of this lesson needs. `lesson adopt` proposed it: read it once, and",
-            "# change what is wrong. CONTRIBUTING.md of the runner describes every key.",
+            "# change what is wrong. The runner's guide/adopt.md describes every key.",
         ]
         files = "the code names files in it"
         lines += _list("folders", dict.fromkeys(self.folders, files))

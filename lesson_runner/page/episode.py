@@ -97,7 +97,6 @@ class Shown:
     fence: Fence
     means: str | None = None
     """What it says where the page says it in its own way: `...` for `[output truncated]`."""
-    in_solution: bool = False
     apart: bool = False
     """Whether text stands between it and what is above: then it may be about that text."""
 
@@ -572,9 +571,8 @@ class _Reader:
         position = len(self.blocks) - 1
         while self.blocks[position] is not block:
             position -= 1
-        around = [div.name for div in divs_around(self.page, fence.line)]
         means = means if means != fence.text else None
-        shown = Shown(kind, fence, means, "solution" in around, not self.adjacent)
+        shown = Shown(kind, fence, means, not self.adjacent)
         self.blocks[position] = replace(block, shown=(*block.shown, shown))
         self.adjacent = True
 

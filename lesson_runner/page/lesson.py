@@ -85,10 +85,11 @@ def _left_out(block: Block) -> Block:
 def find_lesson(root: Path, pages: list[Path] | None = None) -> Lesson:
     """The lesson at `root`, or only the given pages of it. Raises `LessonError`."""
     root = root.resolve()
-    faults = [Problem(NAME, line, message) for line, message in read_settings(root)[1]]
+    settings, wrong = read_settings(root)
+    faults = [Problem(NAME, line, message) for line, message in wrong]
     if pages:
         given = tuple(dict.fromkeys(_given_page(page, root) for page in pages))
-        return Lesson(root, given, tuple(faults))
+        return Lesson(root, given, tuple(faults), settings)
     if not root.is_dir():
         raise LessonError(f"no such folder: {root}")
     if not (root / "episodes").is_dir():
@@ -105,7 +106,7 @@ def find_lesson(root: Path, pages: list[Path] | None = None) -> Lesson:
     ordered += [page for page in found if page not in ordered]
     # Every episode of the list comes first, as in the lesson's own menu.
     ordered.sort(key=lambda page: folders.index(page.parent))
-    return Lesson(root, tuple(ordered), (*faults, *problems))
+    return Lesson(root, tuple(ordered), (*faults, *problems), settings)
 
 
 def _given_page(page: Path, root: Path) -> Path:

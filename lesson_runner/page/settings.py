@@ -1,4 +1,4 @@
-"""`lesson.yaml`: what the code of a lesson needs. `CONTRIBUTING.md` describes the file.
+"""`lesson.yaml`: what the code of a lesson needs. `lesson_runner/guide/adopt.md` describes it.
 
 Everything in it is optional, and so is the file. What has no meaning is a `Problem` with its line.
 """
