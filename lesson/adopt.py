@@ -1,34 +1,44 @@
 """Propose what a lesson needs to be checked: lesson.yaml and a workflow, as a patch.
 
-It runs the lesson's code once, on this computer, and writes nothing unless it is told to.
+It runs the lesson's code on this computer, some of its pages from several folders, and writes
+nothing unless it is told to.
 """
 
 import argparse
 import difflib
 import sys
 import tarfile
+import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib.metadata import packages_distributions
 from pathlib import Path
+
+from rich.console import Console
 
 from lesson import check
 from lesson.options import lesson_of
 from lesson.show import Outcome, console_of_the_call, counted, tell_causes
 from lesson_runner.judge.baseline import Baseline
+from lesson_runner.judge.causes import cause_of
 from lesson_runner.judge.proposal import (
     Proposal,
     archive_for,
     files_named,
     folders_for,
     named_elsewhere,
+    pages_to_leave_out,
+    places_to_try,
     refined,
     start_for,
 )
+from lesson_runner.judge.verdict import Result
 from lesson_runner.page.episode import Episode
 from lesson_runner.page.lesson import Lesson
 from lesson_runner.page.places import LessonError
-from lesson_runner.page.settings import NAME, settings_of
+from lesson_runner.page.settings import NAME, Needs, settings_of
+from lesson_runner.run.kernels import prepare_folder
 
 EXAMPLE = "lesson adopt --write"
 
@@ -77,12 +87,13 @@ def run(options: argparse.Namespace) -> int:
     proposal = what_learners_have(lesson.root, episodes.values())
     lesson = Lesson(lesson.root, lesson.pages, given=settings_of(proposal.text(), lesson.root))
     check.run_once(options, lesson, episodes, outcome, console)
+    results = with_better_starts(options, lesson, episodes, outcome, proposal, console)
     installs = {module: names[0] for module, names in packages_distributions().items()}
-    refined(proposal, list(episodes.values()), outcome.results, installs)
+    refined(proposal, list(episodes.values()), results, installs)
     with_r = any("r" in episode.languages for episode in episodes.values())
     files = {NAME: proposal.text(), WORKFLOW_FILE: workflow(proposal, with_r=with_r)}
     files = {name: text for name, text in files.items() if not (lesson.root / name).exists()}
-    tell_causes(console, outcome.failed, few=0)
+    tell_causes(console, failed_of([outcome.without_meaning, results]), few=0)
     for name, text in files.items():
         console.print(patch(name, text), markup=False)
         if options.write:
@@ -109,6 +120,78 @@ def what_learners_have(root: Path, episodes: Iterable[Episode]) -> Proposal:
         unpack=unpack,
         start=start_for(named, inside),
     )
+
+
+def with_better_starts(
+    options: argparse.Namespace,
+    lesson: Lesson,
+    episodes: Mapping[Path, Episode],
+    outcome: Outcome,
+    proposal: Proposal,
+    console: Console,
+) -> list[Result]:
+    """What happened to the code, started where most blocks of each page pass; notes these places.
+
+    Only its text says where a page starts, so one with failures that files may explain runs once
+    from each likely place.
+    """
+    best: dict[str, list[Result]] = {}
+    for one in outcome.checked:
+        best.setdefault(one.episode.path, []).extend(one.results)
+    before = {path: agree(results) for path, results in best.items()}
+    left_out = pages_to_leave_out(episodes.values(), failed_of(best.values()))
+    folders = folders_of_learners(lesson.root, proposal)
+    places = {
+        page: places_to_try(episode, failed_of([best[episode.path]]), folders, proposal.start)
+        for page, episode in episodes.items()
+        if episode.path in best.keys() - left_out.keys()
+    }
+    turns = max(map(len, places.values()), default=0)
+    for turn in range(turns):
+        there = {page: tried[turn] for page, tried in places.items() if turn < len(tried)}
+        starts = {episodes[page].path: place for page, place in there.items()}
+        needs = {path: replace(lesson.settings.of(path), start=at) for path, at in starts.items()}
+        settings = replace(lesson.settings, pages={**lesson.settings.pages, **needs})
+        many = counted(len(there), "page")
+        console.print(f"From where do they start? {many}, place {turn + 1} of {turns} …")
+        trial = Outcome()
+        from_there = Lesson(lesson.root, lesson.pages, given=settings)
+        pages = {page: episodes[page] for page in there}
+        check.run_once(options, from_there, pages, trial, Console(quiet=True))
+        for path, place in starts.items():
+            found = [r for one in trial.checked if one.episode.path == path for r in one.results]
+            if agree(found) > agree(best[path]):
+                best[path] = found
+                proposal.starts[path] = (place, agree(found), before[path])
+    return [result for results in best.values() for result in results]
+
+
+def failed_of(results: Iterable[Iterable[Result]]) -> list[Result]:
+    return [result for some in results for result in some if result.outcome == "failed"]
+
+
+def agree(results: Iterable[Result]) -> int:
+    """The number of blocks that do what the page says, but perhaps for blanks or digits."""
+    return sum(
+        result.outcome == "passed"
+        or (result.outcome == "failed" and cause_of(result).name in ("blanks", "digits", "order"))
+        for result in results
+    )
+
+
+def folders_of_learners(root: Path, proposal: Proposal) -> dict[str, set[str]]:
+    """The folders in which learners may start, by their paths in the working folder, and the names
+    of what each has in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        needs = Needs(folders=tuple(proposal.folders), unpack=tuple(proposal.unpack))
+        work = prepare_folder(Path(folder), root, needs)
+        found = [one for one in (work, *work.rglob("*")) if one.is_dir()]
+        return {
+            "" if one == work else one.relative_to(work).as_posix(): {
+                file.name for file in one.iterdir()
+            }
+            for one in found
+        }
 
 
 def shipped(root: Path, folders: Iterable[str] = SHIPPED) -> list[str]:

@@ -161,7 +161,7 @@ def tell_causes(console: Console, failed: Iterable[Result], few: int = FEW) -> N
     if sum(len(group.results) for group in groups) <= few:
         return
     for group in groups:
-        console.print(f"{group}\n    {places(group)}\n    → {group.cause.remedy}", markup=False)
+        console.print(f"{group}\n    {places(group)}\n    → {group.remedy}", markup=False)
 
 
 def places(group: Group) -> str:
@@ -184,8 +184,7 @@ def markdown_report(outcome: Outcome) -> str:
     failed = outcome.failed
     lines = [f"### {closing(outcome, outcome.is_well)}", ""]
     for group in by_cause(failed):
-        cause = group.cause
-        lines += [f"<details><summary>{group}</summary>", "", f"{cause.remedy}.", ""]
+        lines += [f"<details><summary>{group}</summary>", "", f"{group.remedy}.", ""]
         lines += [f"- `{result.place}`: {code(result.reason)}" for result in group.results]
         lines += ["", "</details>", ""]
     if known := outcome.known:

@@ -182,7 +182,31 @@ def test_what_learners_download_is_unpacked_and_the_code_starts_in_it(lesson: Pa
     settings = adopted_settings(lesson)
     assert settings["unpack"] == ["episodes/data/data.zip", "learners/code.zip"]
     assert settings["start"] == "data"
-    assert "folders" not in settings
+    assert settings["folders"] == []
+
+
+def test_each_page_starts_where_most_of_its_blocks_agree(
+    lesson: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with zipfile.ZipFile(lesson / "episodes" / "data" / "theirs.zip", "w") as archive:
+        for name in ("one/a.txt", "one/b.txt", "two/a.txt"):
+            archive.writestr(f"theirs/{name}", f"{name}\n")
+    command = "```bash\n$ {}\n```\n```output\n{}\n```\n"
+    (lesson / "episodes" / "01-first.md").write_text(
+        command.format("cat a.txt", "one/a.txt") + command.format("cat b.txt", "one/b.txt")
+    )
+    (lesson / "episodes" / "02-second.md").write_text(
+        command.format("cat a.txt", "two/a.txt") + command.format("ls ..", "one two")
+    )
+    settings = adopted_settings(lesson)
+    assert settings["start"] == "theirs/one"
+    assert settings["pages"] == {"episodes/02-second.md": {"start": "theirs/two"}}
+    said = (lesson / "lesson.yaml").read_text()
+    assert "start: theirs/two  # 2 blocks agree from here, 1 from the lesson's start" in said
+    capsys.readouterr()
+    assert main(["check", "--language", "bash"]) == 0
+    assert "01-first.md bash: 2 blocks" in (said := capsys.readouterr().out)
+    assert "02-second.md bash: 2 blocks" in said
 
 
 def adopted_settings(lesson: Path) -> dict[str, Any]:

@@ -125,6 +125,17 @@ NEWER = re.compile(
 )
 
 MISSING_PACKAGE = re.compile(r"there is no package called|ModuleNotFoundError|No module named")
+OTHER_NAMES = {
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python-headless",
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+"""What pip calls the packages of modules that may not be installed here."""
+
+MISSING_NAME = re.compile(r"(?:No module named|there is no package called) ['‘\"](\w+)")
 MISSING_FILE = re.compile(
     r"No such file or directory|FileNotFoundError|cannot open (?:file|the connection)"
     r"|not a directory|No files? matched|does not exist|unable to open database"
@@ -159,6 +170,8 @@ def _name_of(result: Result) -> str:
         return "plot"
     if shown is None or not about_output:
         return "error"
+    if result.follows and result.block.language == "bash":
+        return "consequence"  # a command that did not run has left files as they were
     return _name_of_difference(shown.text, execution.output, result.detail)
 
 
@@ -177,8 +190,11 @@ def _name_of_error(result: Result, execution: Execution) -> str:
     said = f"{failure.name} {failure.text} {result.reason}"
     if execution.block.language == "bash":
         said += plain(execution.printed)
-    if result.block.shows("error"):
-        return "another error"
+    if wanted := result.block.shows("error"):
+        missing = execution.block.language == "bash" or (
+            failure.name in ("NameError", "ModuleNotFoundError") and failure.name not in wanted.text
+        )
+        return "consequence" if result.follows and missing else "another error"
     if failure.name == "StdinNotImplementedError":
         return "input"
     if MISSING_PACKAGE.search(said):
@@ -217,6 +233,17 @@ class Group:
 
     cause: Cause
     results: tuple[Result, ...]
+
+    @property
+    def remedy(self) -> str:
+        """What to write where; of packages with what pip calls them."""
+        if self.cause.name != "package":
+            return self.cause.remedy
+        told = "\n".join(result.message for result in self.results)
+        names = {OTHER_NAMES.get(name, name) for name in MISSING_NAME.findall(told)}
+        return self.cause.remedy.replace(
+            "install it", f"install {', '.join(sorted(names)) or 'it'}"
+        )
 
     def __str__(self) -> str:
         """`14 blocks that raise an error which the page does not show`"""

@@ -9,11 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lesson_runner.judge.causes import cause_of, hosts_of
+from lesson_runner.judge.causes import OTHER_NAMES, cause_of, hosts_of
 from lesson_runner.judge.verdict import Result
 from lesson_runner.page.episode import Episode
+from lesson_runner.page.settings import HOME
 
 QUOTED = re.compile(r"""['"]([\w .*/-]+\.\w{1,8})['"]""")
+NAME_OF_FILE = re.compile(r"\w[\w.-]*\w")
 WORD = re.compile(r"(?<![\w/.-])([\w-]+(?:/[\w.-]+)*\.\w{1,8})(?![\w/-])")
 IMPORT = {
     "python": re.compile(r"^\s*from +(\w+)|^\s*import +(\w[^#\n]*)", re.M),
@@ -30,16 +32,6 @@ BUILT_IN = {
         *("parallel", "splines", "stats", "stats4", "tcltk", "tools", "utils"),
     },
 }
-OTHER_NAMES = {
-    "bs4": "beautifulsoup4",
-    "cv2": "opencv-python-headless",
-    "PIL": "pillow",
-    "skimage": "scikit-image",
-    "sklearn": "scikit-learn",
-    "yaml": "pyyaml",
-}
-"""What pip calls the packages of modules that may not be installed here."""
-
 NAME = re.compile(
     r"name '(\w+)' is not defined|object '([\w.]+)' not found|could not find function \"([\w.]+)"
 )
@@ -66,6 +58,8 @@ class Proposal:
     r_packages: dict[str, int] = field(default_factory=dict)
     continues: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Page → the page before, and a name that it defines."""
+    starts: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+    """Page → where its code starts, how many blocks pass from there, and from `start`."""
 
     def text(self) -> str:
         lines = [
@@ -74,6 +68,8 @@ class Proposal:
         ]
         files = "the code names files in it"
         lines += _list("folders", dict.fromkeys(self.folders, files))
+        if self.unpack and not self.folders:
+            lines.append("folders: []  # learners have what is unpacked, so it seems")
         lines += _list("unpack", dict.fromkeys(self.unpack, files))
         if self.start:
             lines.append(f"start: {self.start}  # where most of the files are that the code names")
@@ -84,9 +80,17 @@ class Proposal:
         lines += _list("leave-out", self.leave_out)
         packages = {**self.packages, **self.r_packages}
         lines += _list("packages", {p: f"{_blocks(n)} used it" for p, n in packages.items()})
-        lines += ["pages:"] if self.continues else []
-        for page, (before, name) in self.continues.items():
-            lines += [f"  {page}:", f"    continues: {before}  # which defines `{name}`"]
+        pages = sorted({*self.continues, *self.starts})
+        lines += ["pages:"] if pages else []
+        for page in pages:
+            lines.append(f"  {page}:")
+            if page in self.starts:
+                start, pass_here, pass_there = self.starts[page]
+                why = f"{_blocks(pass_here)} agree from here, {pass_there} from the lesson's start"
+                lines.append(f"    start: {_quoted(start)}  # {why}")
+            if page in self.continues:
+                before, name = self.continues[page]
+                lines.append(f"    continues: {before}  # which defines `{name}`")
         return "\n".join([*lines, ""])
 
 
@@ -97,9 +101,14 @@ def _blocks(number: int) -> str:
 def _list(key: str, items: dict[str, str]) -> list[str]:
     if not items:
         return []
-    entries = (f'  - "{name}"' if "*" in name else f"  - {name}" for name in items)
+    entries = (f"  - {_quoted(name)}" for name in items)
     notes = (f"  # {why}" if why else "" for why in items.values())
     return [f"{key}:", *(entry + note for entry, note in zip(entries, notes, strict=True))]
+
+
+def _quoted(text: str) -> str:
+    """As YAML wants it."""
+    return f'"{text}"' if "*" in text or text in ("", "~") else text
 
 
 def files_named(episodes: Iterable[Episode]) -> Counter[str]:
@@ -159,6 +168,31 @@ def start_for(named: Mapping[str, int], members: Iterable[str]) -> str:
         folders = {"/".join(one.split("/")[: -len(name.split("/"))]) for one in found}
         hits.update(dict.fromkeys(folders, blocks))
     return hits.most_common(1)[0][0]
+
+
+ABOUT_FILES = {"file", "output", "another error", "order", "consequence"}
+"""Causes of a failure behind which may stand that the page's code starts elsewhere."""
+MOST_PLACES = 5
+
+
+def places_to_try(
+    episode: Episode, failed: Iterable[Result], folders: Mapping[str, set[str]], start: str
+) -> list[str]:
+    """The folders in which a page's code may start, the likeliest first.
+
+    `folders` are those that learners have, with the names of what is in them. The likeliest has
+    most of the names that the code and its outputs have.
+    """
+    failed = [result for result in failed if result.block.path == episode.path]
+    if not any(cause_of(result).name in ABOUT_FILES for result in failed):
+        return []
+    blocks = [block for block in episode.blocks if block.role == "run"]
+    texts = [text for b in blocks for text in (b.source, *(shown.text for shown in b.shown))]
+    words = set(NAME_OF_FILE.findall("\n".join(texts)))
+    hits = {folder: len(words & names) for folder, names in folders.items()}
+    likely = sorted((f for f in hits if hits[f]), key=lambda f: (-hits[f], f))
+    home = [HOME] if any(block.language == "bash" for block in blocks) else []
+    return [place for place in home + likely[:MOST_PLACES] if place != start]
 
 
 def _ends_as(member: str, name: str) -> bool:

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Literal
 
 from lesson_runner.judge.compare import difference, matches
+from lesson_runner.judge.meant import agrees, as_anywhere, is_left_open, is_output
 from lesson_runner.page.episode import Block, Episode
+from lesson_runner.page.markdown import Fence, Text
 from lesson_runner.page.plain_text import binary_character, lines_of, normal, plain
-from lesson_runner.page.published import as_jupyter_shows, without_moments
+from lesson_runner.page.published import EDITED
 from lesson_runner.run.happened import Execution, Run
 
 Outcome = Literal["passed", "failed", "not run", "shown"]
@@ -78,16 +81,21 @@ def results_of_run(
         fails = stops(execution, answers_vary=answers_vary)
         if fails and not culprit and not _is_to_be_completed(block, blocks):
             culprit = result.place
-    return completed(results)
+    return completed(results, episode)
 
 
 COMPLETED = "does not run by itself: the solution of its challenge does"
+TYPED = "it needs what a learner types into {}"
+NAME = re.compile(r"[\w.-]+")
 
 
-def completed(results: Iterable[Result]) -> tuple[Result, ...]:
-    """Code of a challenge that raises an error was meant to, where the challenge's solution runs.
+def completed(results: Iterable[Result], episode: Episode) -> tuple[Result, ...]:
+    """The results of a page, whose failures may be meant.
 
-    Of lessons whose pages are not `strict` only: there, starter code says that it is.
+    Code of a challenge may raise an error where the challenge's solution runs, and other code one
+    that the text below it names. A solution may show what several blocks of its challenge print.
+    What a learner types into an editor is not there. All this of lessons that are not `strict`:
+    there, starter code says that it is.
     """
     results = tuple(results)
     solved = {
@@ -95,24 +103,61 @@ def completed(results: Iterable[Result]) -> tuple[Result, ...]:
         for result in results
         if "solution" in result.block.div and result.outcome == "passed"
     }
-    return tuple(
-        replace(result, outcome="not run", reason=COMPLETED, line=0, detail="")
-        if result.outcome == "failed"
-        and _is_left_open(result.block)
-        and result.block.challenge in solved
-        and result.execution
-        and result.execution.failure
-        else result
-        for result in results
+    edited: set[str] = set()
+    made = []
+    for result in results:
+        block, execution = result.block, result.execution
+        if result.outcome != "failed" or execution is None or block.strict:
+            pass
+        elif execution.failure and is_left_open(block) and block.challenge in solved:
+            result = replace(result, outcome="not run", reason=COMPLETED, line=0, detail="")
+        elif _is_shown_in_turn(execution, results) or _is_named(execution, episode):
+            result = replace(result, outcome="passed", reason="", line=0, detail="")
+        elif typed := edited & set(NAME.findall(block.source)):
+            reason = TYPED.format(min(typed))
+            result = replace(result, outcome="not run", reason=reason, line=0, detail="")
+        if block.language == "bash" and not block.strict:
+            edited |= set(EDITED.findall(block.source))
+        made.append(result)
+    return tuple(made)
+
+
+def _is_named(execution: Execution, episode: Episode) -> bool:
+    """Whether the text between the block and the next fence names the error of Python."""
+    block, failure = execution.block, execution.failure
+    if failure is None or block.language != "python" or block.shown:
+        return False
+    after = (element for element in episode.elements if element.line > block.line)
+    below = takewhile(lambda element: not isinstance(element, Fence), after)
+    text = " ".join(element.content for element in below if isinstance(element, Text))
+    return failure.name in NAME.findall(text)
+
+
+def _is_shown_in_turn(execution: Execution, results: Iterable[Result]) -> bool:
+    """Whether the outputs that a challenge's solution shows are those of its blocks, in turn.
+
+    All of them stand below the last block: `Program A prints`, `Program B prints`.
+    """
+    block = execution.block
+    outputs = [shown for shown in block.shown if shown.kind == "output"]
+    printed = [
+        other.execution.output
+        for other in results
+        if other.block.challenge == block.challenge and other.execution
+    ]
+    return (
+        not execution.failure
+        and block.challenge > 0
+        and len(outputs) > 1
+        and all(
+            shown.apart and any(is_output(shown, block, text) for text in printed)
+            for shown in outputs
+        )
     )
 
 
-def _is_left_open(block: Block) -> bool:
-    return not block.strict and block.challenge > 0 and "solution" not in block.div
-
-
 def _is_to_be_completed(block: Block, blocks: Iterable[Block]) -> bool:
-    return _is_left_open(block) and any(
+    return is_left_open(block) and any(
         other.challenge == block.challenge and "solution" in other.div for other in blocks
     )
 
@@ -236,16 +281,13 @@ def _raised(execution: Execution) -> Failed:
     return "the block raised another error than the page shows", shown.line, detail
 
 
-SAYS_WHO = re.compile(r"^-?(?:bash|sh|zsh): (?:line \d+: )?", re.MULTILINE)
-
-
 def _prints_its_error(execution: Execution) -> bool:
     """Whether a published page shows as `output` what a program of the shell said as it failed."""
     block, shown = execution.block, execution.block.shows("output")
     if block.strict or block.language != "bash" or shown is None:
         return False
-    printed = SAYS_WHO.sub("", plain(execution.printed))
-    return matches(SAYS_WHO.sub("", shown.text), printed, block.compare)
+    printed = as_anywhere(plain(execution.printed))
+    return matches(as_anywhere(shown.text), printed, block.compare)
 
 
 def _refused(execution: Execution, detail: str) -> str:
@@ -257,7 +299,7 @@ def _refused(execution: Execution, detail: str) -> str:
 
 
 HEAD_OF_TRACEBACK = re.compile(r"(?:(\w+) +)?Traceback\b.*")
-FRAME = re.compile(r"\s|$|-{3,}|\.\.\.$|(File|Cell|Input) |\S+ in ")
+FRAME = re.compile(r"\s|$|-{3,}|\.\.\.$|(File|Cell|Input) |\S+ in |\d+ ")
 """A line of a traceback above the error itself, as Python and Jupyter write it."""
 
 
@@ -289,6 +331,8 @@ def _shown_and_raised(execution: Execution) -> tuple[str, str]:
         want, got = (lines_of(_of_any_console("\n".join(lines))) for lines in (want, got))
     if execution.block.language == "python" and failure:
         want = _without_traceback(want, failure.name)
+    if not execution.block.strict:
+        want, got = (as_anywhere("\n".join(lines)).splitlines() for lines in (want, got))
     got = got[-1:] if len(want) == 1 else got
     return "\n".join(want).removesuffix(":"), "\n".join(got).removesuffix(":")
 
@@ -329,36 +373,14 @@ def _output(execution: Execution) -> Failed:
     block, shown = execution.block, execution.block.shows("output")
     if shown is None or (execution.failure and _prints_its_error(execution)):
         return None
+    if not block.strict and agrees(block, execution.output):
+        return None
     if not shown.text.strip() and not normal(execution.output):
         return "the block prints nothing: remove the empty `output` fence", shown.line, ""
-    if not block.strict and _is_meant(block, execution.output):
-        return None
     if detail := difference(shown.text, execution.output, compare=block.compare):
         reason = "the block prints something else than the page shows"
         return reason, shown.line, detail
     return None
-
-
-def _is_meant(block: Block, output: str) -> bool:
-    """Whether a published page, read as it is meant, agrees with what its block prints."""
-    shown = block.shows("output")
-    if shown and not normal(output) and (shown.apart or _is_left_open(block)):
-        return True  # of other code, which the text is about, or that learners write
-    actual = without_moments(output)
-    return any(
-        matches(text, output, block.compare) or matches(without_moments(text), actual)
-        for text in _meant(block)
-    )
-
-
-def _meant(block: Block) -> Iterator[str]:
-    """What a published page may mean by its outputs: all of them in turn, or the first.
-
-    Then a second one shows what comes of other input, or what another block prints.
-    """
-    texts = [shown.text for shown in block.shown if shown.kind == "output"]
-    yield from ("".join(map(normal, texts)), "\n".join(map(normal, texts)))
-    yield from (texts[0], as_jupyter_shows(texts[0]))
 
 
 def _hints(execution: Execution) -> Iterator[str]:

@@ -499,8 +499,11 @@ class _Reader:
             if fault := starter_code_problem(fence.text, info.language):
                 offset, message = fault
                 self.problem(fence.line + offset, f"starter code: {message}")
-        elif not self.strict and published.has_blanks(fence.text):
+        elif not self.strict and published.has_blanks(commands, info.language):
             block = replace(block, role="exercise", reason="starter code")
+        elif not self.strict and info.language == "bash" and published.is_for_a_person(commands):
+            reason = "it opens a program that somebody works in"
+            block = replace(block, role="not run", reason=reason)
         elif not self.strict and info.language == "python" and published.is_fragment(commands):
             block = replace(block, role="exercise", reason="a fragment")
         elif not fence.text.strip() and (self.strict or not fence.info.startswith("{")):

@@ -18,7 +18,18 @@ MORE_OF_BASH = re.compile(r"> ?")
 WINDOWS = re.compile(r"(?:PS )?(?:[A-Z]:[^>]*)?> ")
 
 BLANK = re.compile(r"(?<![A-Za-z0-9_])_{3,}(?![A-Za-z0-9_])|\?{3,}")
+PLACEHOLDER = re.compile(r"(?<!<)<[A-Za-z]\w*(?:[ _-]\w+)*>")
+"""In a command: `pip install <package name>`."""
 
+EDITED = re.compile(r"^\s*(?:nano|vi|vim|emacs)\s+(?:-\S+\s+)*(?:\S*/)?([\w.-]+)", re.MULTILINE)
+"""A command that opens a file in an editor."""
+
+FOR_A_PERSON = re.compile(
+    r"(?:python[3w]?|ipython3?|R|jupyter[ -](?:lab|notebook)\b.*|man [\w.-]+|i?top|htop|exit)\s*&?"
+)
+"""A command that opens what somebody types or looks at."""
+
+COMMENT_ALONE = re.compile(r"^(\s*)#", re.MULTILINE)
 HEADER = re.compile(r"[ \t]*(?:if|for|while|with|def|class|try|elif|else|except|finally)\b.*:")
 GOES_ON = {"if x:": re.compile(r"(?:elif|else)\b"), "try:": re.compile(r"(?:except|finally)\b")}
 """What begins the statement that a fragment goes on with, and how the fragment begins."""
@@ -30,7 +41,7 @@ SPEAKS_OF_AN_ERROR = re.compile(
 )
 
 CUT = re.compile(
-    r"^[ \t]*(?:⋮(?:[ \t]+⋮)*|…|\[(?:\.\.\.|…|output truncated|truncated|snip)\]"
+    r"^[ \t]*(?:\.\.[ \t.]*\.|⋮(?:[ \t]+⋮)*|…|\[(?:\.\.\.|…|output truncated|truncated|snip)\]"
     r"|[<\[(][^<>\[\]()\n]*(?:removed|omitted|truncated|snipped)[^<>\[\]()\n]*[>\])])[ \t]*$",
     re.MULTILINE | re.IGNORECASE,
 )
@@ -83,15 +94,28 @@ def _is_an_operator(line: str, language: str) -> bool:
     return language == "r" and not re.match(r"\s*> \S", line)
 
 
-def has_blanks(source: str) -> bool:
-    """Whether a learner is to fill something in: `____`, `???`."""
+def has_blanks(source: str, language: str) -> bool:
+    """Whether a learner is to fill something in: `____`, `???`, in the shell `<name>`."""
+    if language == "bash" and not TRACEBACK["python"].search(source):
+        return bool(BLANK.search(source) or PLACEHOLDER.search(source))
     return bool(BLANK.search(source))
 
 
+def is_for_a_person(source: str) -> bool:
+    """Whether a block of the shell only opens programs that somebody works in."""
+    commands = [line.strip() for line in source.splitlines() if line.strip()]
+    return bool(commands) and all(map(FOR_A_PERSON.fullmatch, commands))
+
+
 def is_fragment(source: str) -> bool:
-    """Whether Python code shows a part of a statement: headers alone, or how it goes on."""
+    """Whether Python code shows a part of something: headers alone, how a statement goes on, a
+    body that is but a comment, or lines with `...` above or below."""
     lines = [line for line in source.splitlines() if line.strip() and line.strip()[0] != "#"]
     if lines and all(HEADER.fullmatch(line.partition("#")[0].rstrip()) for line in lines):
+        return True
+    if len(lines) > 1 and "..." in (lines[0].strip(), lines[-1].strip()):
+        return _is_code(source)
+    if not _is_code(source) and _is_code(COMMENT_ALONE.sub(r"\1pass  #", source)):
         return True
     return any(
         begins.match(source) and _is_code(f"{start}\n    pass\n{source}")

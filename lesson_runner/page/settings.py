@@ -16,6 +16,8 @@ from lesson_runner import ALIASES, LANGUAGES
 from lesson_runner.page.comparison import EXACT, Comparison, read_comparison
 
 NAME = "lesson.yaml"
+HOME = "~"
+"""As `start`: the code begins in the home folder, whose `Desktop` is the working folder."""
 
 
 @dataclass(frozen=True)

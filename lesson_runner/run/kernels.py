@@ -25,7 +25,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
 from lesson_runner.page.episode import Episode
-from lesson_runner.page.settings import NOTHING_SAID, Needs
+from lesson_runner.page.settings import HOME, NOTHING_SAID, Needs
 from lesson_runner.run.fork_server import (
     INSIDE,
     LONGEST_SOCKET_PATH,
@@ -47,7 +47,8 @@ REFUSED = (
     *("apt", "apt-get", "aptitude", "dnf", "yum", "brew", "conda", "mamba", "micromamba"),
     *("uv", "pipx", "sudo", "su", "doas"),
 )
-"""Programs that `inside/refuse.sh` stands in for."""
+EDITORS = ("nano", "vi", "vim", "emacs")
+"""Programs that `inside/refuse.sh` stands in for. It needs nothing else to stand in for editors."""
 
 R_LIBRARIES = (
     "R/%p-library/%v",
@@ -131,16 +132,15 @@ def _missing(language: str, what: str) -> Kernel:
 def prepare_folder(folder: Path, root: Path, needs: Needs = NOTHING_SAID) -> Path:
     """The folder that a page's code starts in: copies of what learners have, `data` and `files`
     unless the lesson says otherwise. Raises `OSError` or an error of the archive."""
-    work = folder / "work"
-    work.mkdir(parents=True)
+    home = folder / "home"
+    work = home / "Desktop"  # where learners are told to put what they download
+    work.mkdir(parents=True, exist_ok=True)
     for name in needs.folders:
         _copy(root / name.removesuffix("/*"), work, inside=name.endswith("/*"))
     for name in needs.unpack:
         shutil.unpack_archive(root / name, work, **_safely(name))
-    desktop = folder / "home" / "Desktop"  # where learners are told to put what they download
-    desktop.parent.mkdir(exist_ok=True)
-    with contextlib.suppress(OSError):  # Windows allows no links to everybody
-        desktop.symlink_to(work, target_is_directory=True)
+    if needs.start == HOME:
+        return home
     start = work / needs.start
     if not start.resolve().is_relative_to(work.resolve()) or not start.is_dir():
         raise NotADirectoryError(f"lesson.yaml: no folder `{needs.start}` to start in")
@@ -198,8 +198,8 @@ def kernel_environment(
 def _refusing(folder: Path, path: str) -> Path:
     """A folder of programs that stand before the real ones of the same names in `path`."""
     folder.mkdir()
-    for name in REFUSED:
-        if real := shutil.which(name, path=path):
+    for name in (*REFUSED, *EDITORS):
+        if real := name if name in EDITORS else shutil.which(name, path=path):
             words = shlex.join([(INSIDE / "refuse.sh").as_posix(), name, Path(real).as_posix()])
             file = folder / name
             file.write_text(f'#!/bin/sh\nexec sh {words} "$@"\n', encoding="utf-8", newline="\n")

@@ -77,6 +77,30 @@ def test_what_follows_from_an_earlier_failure(made_lesson: MadeLesson) -> None:
     assert [cause_of(one).name for one in failed] == ["error", "consequence", "output"]
 
 
+def test_of_the_shell_all_output_may_follow_from_a_command_that_failed(
+    made_lesson: MadeLesson,
+) -> None:
+    text = block("echo a", "b", language="bash") + block("mv a c", language="bash")
+    text += block("echo a", "b", language="bash")
+    text += block("rm d", "rm: cannot remove 'd': Is a directory", "error", "bash")
+    failed = made_lesson.check(text, "bash").failed
+    assert [cause_of(one).name for one in failed] == [
+        "output",
+        "file",
+        "consequence",
+        "consequence",
+    ]
+
+
+def test_another_error_may_follow_from_one_that_kept_a_name_from_being_defined(
+    made_lesson: MadeLesson,
+) -> None:
+    text = block("x = 1 / 0") + block("int(x)", "ValueError: no", "error")
+    text += block("int('a')", "TypeError: no", "error")
+    failed = made_lesson.check(text).failed
+    assert [cause_of(one).name for one in failed] == ["error", "consequence", "another error"]
+
+
 def test_numbers_that_are_the_same_written_otherwise_are_not_mixed_up(
     made_lesson: MadeLesson,
 ) -> None:
@@ -111,6 +135,12 @@ def test_groups_have_the_most_useful_cause_first(made_lesson: MadeLesson) -> Non
         "2 blocks that print something else than the page shows",
         "1 block whose output differs in its blanks only",
     ]
+
+
+def test_packages_that_are_missing_are_named_as_pip_names_them(made_lesson: MadeLesson) -> None:
+    text = block("import nopackagehasthisname.more") + block("import cv2.x as cv2") * 2
+    (group,) = by_cause(made_lesson.check(text).failed)
+    assert group.remedy.startswith("install nopackagehasthisname, opencv-python-headless; ")
 
 
 def test_every_cause_says_the_way_out() -> None:

@@ -272,7 +272,7 @@ def test_r_installs_into_a_library_of_the_page(made_lesson: MadeLesson, r_kernel
         install.packages("made", repos = NULL, type = "source")
         made::answer()
         dirname(find.package("made")) == .libPaths()[1]
-        startsWith(find.package("made"), dirname(getwd()))
+        startsWith(find.package("made"), dirname(dirname(getwd())))
         ```
         ```output
         [1] 42

@@ -77,7 +77,41 @@ def test_a_strict_page_has_no_prompts() -> None:
     ],
 )
 def test_what_is_a_blank(source: str, expected: bool) -> None:
-    assert published.has_blanks(source) is expected
+    assert published.has_blanks(source, "python") is expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("$ pip install <package name>\n", True),
+        ("git clone <url>\n", True),
+        ("cd ____\n", True),
+        ("sort <names.txt >sorted.txt\n", False),
+        ("cat <<END\na\nEND\n", False),
+        ("Traceback (most recent call last):\n  File 'a.py', line 5, in <module>\n", False),
+    ],
+)
+def test_what_is_a_blank_in_a_command(source: str, expected: bool) -> None:
+    assert published.has_blanks(source, "bash") is expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("$ python3\n", True),
+        ("$ cd data\n$ ls\n", False),
+        ("(venv) $ jupyter lab\n", True),
+        ("man ls\n", True),
+        ("python3 script.py\n", False),
+        ("cd data\njupyter lab\n", False),
+    ],
+)
+def test_a_program_for_a_person_is_not_run(source: str, expected: bool) -> None:
+    (block,) = read(f"```bash\n{source}```\n").blocks
+    assert (block.role == "not run") is expected
+    assert (block.reason == "it opens a program that somebody works in") is expected
+    (block,) = read(f"```bash\n{source}```\n", strict=True).blocks
+    assert block.role == "run"
 
 
 def test_blanks_make_starter_code_also_where_the_fence_does_not_say_so() -> None:
@@ -134,6 +168,11 @@ def test_a_strict_page_says_itself_that_code_is_starter_code(made_lesson: MadeLe
         ("for variable in collection:\n    # do things with it\n", True),
         ("elif a:\n    print(a)\n", True),
         ("except ValueError:\n    pass\n", True),
+        ("...\nmain(a, b)\n...\n", True),
+        ("def main(args):\n    # do things\n\nmain(1)\n", True),
+        ("Q1  Q2\n0  1\n...\n", False),  # an output
+        ("def f():\n    ...\n\nf()\n", False),
+        ("...\n", False),
         ("for a in b:\nprint(a)\n", False),  # an author forgot the blanks
         ("else\n    print(a)\n", False),
         ("# a comment\n", False),
@@ -223,13 +262,15 @@ def test_an_error_that_the_text_of_a_chunk_announces_is_none_of_the_block() -> N
         "<other sites removed>",
         "…",
         "(12 lines omitted)",
+        "..  ...  ...",
+        "... ... ...",
     ],
 )
 def test_marks_for_what_was_left_out(mark: str) -> None:
     assert published.with_dots(f"first\n  {mark}\nlast\n") == "first\n...\nlast\n"
 
 
-@pytest.mark.parametrize("text", ["a [removed]", "x = [1, ...]", "list[...] of"])
+@pytest.mark.parametrize("text", ["a [removed]", "x = [1, ...]", "list[...] of", ".."])
 def test_what_is_no_such_mark_stays_but_for_brackets(text: str) -> None:
     assert published.with_dots(text) == text.replace("[...]", "...")
 

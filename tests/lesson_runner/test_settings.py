@@ -132,6 +132,14 @@ def test_an_archive_that_leads_out_of_the_folder_is_refused(made_lesson: MadeLes
     assert "outside.txt" in failure
 
 
+def test_the_code_may_start_in_the_home_folder(made_lesson: MadeLesson) -> None:
+    write(made_lesson, 'pages:\n  episodes/page.md:\n    start: "~"\n')
+    page = "```bash\n$ cat Desktop/data/titles.csv\n$ pwd\n```\n"
+    page += "```output\nid,title\n1,Heat\n/Users/nelle\n```\n"
+    made_lesson.page(page)
+    assert made_lesson.failures(page, "bash") == []
+
+
 @pytest.mark.parametrize("start", ["nowhere", ".."])
 def test_a_folder_to_start_in_that_is_not_there_is_told(
     made_lesson: MadeLesson, start: str
