@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
         if options.write:
             (lesson.root / name).parent.mkdir(parents=True, exist_ok=True)
             (lesson.root / name).write_text(text, encoding="utf-8")
-    lines = [line for line in proposal.text().splitlines() if not line.startswith("#")]
+    lines = [line for line in proposal.text().splitlines() if "  # " in line]
     console.print(f"{counted(len(lines), 'line')} of {NAME} to read and decide.", markup=False)
     console.print("Next: lesson baseline." if options.write else "Next: lesson adopt --write.")
     return 0
