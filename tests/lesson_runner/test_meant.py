@@ -78,7 +78,12 @@ def test_files_and_the_items_of_a_set_come_in_some_order(code: str, language: st
 
 
 @pytest.mark.parametrize(
-    ("code", "language"), [("cat list", "bash"), ("sort a", "bash"), ("print(sorted(a))", "python")]
+    ("code", "language"),
+    [
+        ("cat list", "bash"),
+        ("ls | sort -r", "bash"),
+        ("print(*sorted(glob.glob('*')))", "python"),
+    ],
 )
 def test_what_is_in_order_stays_in_order(code: str, language: str) -> None:
     assert outcome("a.txt\nb.txt", "b.txt\na.txt", code, language) == "failed"
