@@ -118,6 +118,7 @@ def what_learners_have(root: Path, episodes: Iterable[Episode]) -> Proposal:
     return Proposal(
         folders=folders_for([name for name in named if not archive_for([name], inside)], files),
         unpack=unpack,
+        only_archives=set(files) <= set(unpack),
         start=start_for(named, inside),
     )
 

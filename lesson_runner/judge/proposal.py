@@ -50,6 +50,8 @@ class Proposal:
 
     folders: list[str] = field(default_factory=list)
     unpack: list[str] = field(default_factory=list)
+    only_archives: bool = False
+    """Whether there is nothing in the lesson's folders but what is unpacked."""
     start: str = ""
     hosts: dict[str, int] = field(default_factory=dict)
     compare: dict[str, int] = field(default_factory=dict)
@@ -68,8 +70,8 @@ class Proposal:
         ]
         files = "the code names files in it"
         lines += _list("folders", dict.fromkeys(self.folders, files))
-        if self.unpack and not self.folders:
-            lines.append("folders: []  # learners have what is unpacked, so it seems")
+        if self.only_archives:
+            lines.append("folders: []  # the lesson ships nothing but archives")
         lines += _list("unpack", dict.fromkeys(self.unpack, files))
         if self.start:
             lines.append(f"start: {self.start}  # where most of the files are that the code names")
