@@ -56,7 +56,11 @@ SET_UP_R = """\
 """
 WORKFLOW = """\
 name: code of the lesson
-on: [push, pull_request]
+on:
+  push:
+  pull_request:
+  schedule:
+    - cron: "7 5 * * 1" # new versions of packages show up here, not in somebody's pull request
 permissions:
   contents: read
 jobs:

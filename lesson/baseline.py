@@ -2,6 +2,7 @@
 
 They go into lesson-baseline.json, which belongs into the lesson's repository. A block is known
 again wherever it moves to in its page; if its text changes, or it fails in another way, it is new.
+Later on, the command takes off what is gone, and takes nothing new on unless it is told to.
 """
 
 import argparse
@@ -26,6 +27,11 @@ EXAMPLE = "lesson baseline"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_arguments_of_one_run(parser)
+    parser.add_argument(
+        "--add",
+        action="store_true",
+        help="take new failures on, too (by default, only the first list has all of them)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,17 +41,24 @@ def run(options: argparse.Namespace) -> int:
     outcome = Outcome()
     episodes = check.read(lesson, lesson.pages, options, outcome, console, Baseline())
     check.run_once(options, lesson, episodes, outcome, console)
-    now = [known_as(result) for result in outcome.failed]
-    kept = [one for one in before if not was_checked(one, lesson, outcome)]
-    write_baseline(lesson.root, [*now, *kept])
+    now = Counter(known_as(result) for result in outcome.failed)
+    new = now - Counter(before)
+    takes_on = options.add or not (lesson.root / NAME).is_file()
+    if not takes_on:
+        now -= new
+    now += Counter(one for one in before if not was_checked(one, lesson, outcome))
+    write_baseline(lesson.root, now.elements())
     tell_causes(console, outcome.failed, few=0)
-    gone = (Counter(before) - Counter([*now, *kept])).total()
-    added = (Counter([*now, *kept]) - Counter(before)).total()
+    gone = (Counter(before) - now).total()
     console.print(
-        f"{NAME} has {counted(len(now) + len(kept), 'known failure')}: "
-        f"{added} new, {gone} gone. Commit it with the lesson.",
+        f"{NAME} has {counted(now.total(), 'known failure')}: "
+        f"{new.total() if takes_on else 0} new, {gone} gone. Commit it with the lesson.",
         markup=False,
     )
+    if new and not takes_on:
+        many = counted(new.total(), "new failure")
+        console.print(f"{many} not taken on: see lesson check; lesson baseline --add takes them on")
+        return 1
     return 0
 
 

@@ -116,6 +116,8 @@ def run(options: argparse.Namespace) -> int:
         if file := getattr(options, name):
             refuse_to_overwrite(file, f"--{name}")
     lesson = lesson_of(options)
+    if options.update and not (asks_nobody(options, lesson) or sys.stdin.isatty()):
+        raise LessonError("--update asks before it writes, and nobody can answer here: add --yes")
     console = console_of_the_call()
     baseline = read_baseline(lesson.root)
     outcome = Outcome()
@@ -246,9 +248,9 @@ def when_saved(pages: Iterable[Path]) -> dict[Path, int]:
     return {page: page.stat().st_mtime_ns for page in pages if page.exists()}
 
 
-def asks(options: argparse.Namespace, lesson: Lesson) -> bool:
-    """Whether --update asks for each fence: where nobody said that outputs are written by it."""
-    return not (lesson.settings.strict or options.yes) and sys.stdin.isatty()
+def asks_nobody(options: argparse.Namespace, lesson: Lesson) -> bool:
+    """Whether --update writes at once: where somebody said that outputs are written by it."""
+    return bool(lesson.settings.strict or options.yes)
 
 
 def wanted_by(options: argparse.Namespace, episode: Episode, console: Console) -> Wanted:
@@ -287,7 +289,7 @@ def updated(
         return of_page
     figures = lesson.settings.strict or options.figures
     episode = of_page[0].episode
-    wanted = wanted_by(options, episode, console) if asks(options, lesson) else all_of_them
+    wanted = all_of_them if asks_nobody(options, lesson) else wanted_by(options, episode, console)
     update = update_page(lesson, page, episode, results, wanted, figures=figures)
     if update.fences or update.figures:
         numbers = ((update.fences, "fence"), (update.figures, "figure"))

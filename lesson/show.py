@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from textwrap import indent
 
 from rich import box
 from rich.console import Console
@@ -149,7 +150,11 @@ def closing(outcome: Outcome, is_well: bool) -> str:
         return "All well." if outcome.results else "Nothing ran."
     problems = sum(not result.known for result in outcome.without_meaning)
     failed = counted(len(outcome.failed) - problems, "block")
-    return f"{counted(problems, 'problem')} in pages, {failed} failed."
+    return (
+        f"{counted(problems, 'problem')} in pages, {failed} failed."
+        if problems
+        else f"{failed} failed."
+    )
 
 
 FEW = 3
@@ -172,11 +177,19 @@ def tell_known(console: Console, outcome: Outcome) -> None:
     """What the baseline knows of, and what it need not know of any more."""
     if known := outcome.known:
         console.print(f"{counted(len(known), 'known failure')} ({BASELINE})")
-    gone = [*outcome.gone, *(one for checked in outcome.checked for one in checked.gone)]
+    gone = gone_of(outcome)
     for one in gone:
         console.print(f"gone: {one.page}: {one.cause}: {one.begins}", markup=False)
     if gone:
         console.print(f"{counted(len(gone), 'known failure')} gone: lesson baseline takes note")
+
+
+def gone_of(outcome: Outcome) -> list[Known]:
+    return [*outcome.gone, *(one for checked in outcome.checked for one in checked.gone)]
+
+
+REPORTED = 12
+"""Lines of what differs, for each failure of a report."""
 
 
 def markdown_report(outcome: Outcome) -> str:
@@ -185,10 +198,17 @@ def markdown_report(outcome: Outcome) -> str:
     lines = [f"### {closing(outcome, outcome.is_well)}", ""]
     for group in by_cause(failed):
         lines += [f"<details><summary>{group}</summary>", "", f"{group.remedy}.", ""]
-        lines += [f"- `{result.place}`: {code(result.reason)}" for result in group.results]
+        for result in group.results:
+            lines.append(f"- `{result.place}`: {code(result.reason)}")
+            if result.detail:
+                detail = report.printable(report.shortened(result.detail, REPORTED))
+                lines.append(indent(f"````diff\n{detail}\n````", "  "))
         lines += ["", "</details>", ""]
     if known := outcome.known:
         lines += [f"{counted(len(known), 'known failure')} in `{BASELINE}`.", ""]
+    if gone := gone_of(outcome):
+        lines += [f"{counted(len(gone), 'known failure')} gone: `lesson baseline` takes note.", ""]
+        lines += [f"- `{one.page}`: {one.cause}: {code(one.begins)}" for one in gone]
     return "\n".join(lines)
 
 

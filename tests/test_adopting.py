@@ -249,12 +249,92 @@ def test_a_known_block_may_move(adopted: Path) -> None:
         ('print("old")', 'print("older")'),  # the block's text
         ("['a', 'b']", "['a', 'c']"),  # a block that was well
         ("new\n```\n", "ValueError: x\n```\n"),  # another cause: it raises no error
+        ("new\n```\n", "newer\n```\n"),  # what the page shows
     ],
 )
 def test_a_new_failure_is_red(adopted: Path, old: str, new: str) -> None:
     (page,) = (p for p in (adopted / "episodes").glob("*.md") if old in p.read_text())
     edit(page, old, new)
     assert main(["check"]) == 1
+
+
+def test_another_error_of_a_known_block_is_new_and_the_old_one_is_not_gone(
+    adopted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = adopted / "episodes" / "02-second.md"
+    page.write_text("```python\nint(rows[1][1])\nrows[9]\n```\n")
+    assert main(["baseline", "--add"]) == 0
+    assert main(["check"]) == 0
+    (adopted / "episodes" / "data" / "small.csv").write_text("a,b\n1,x\n")
+    capsys.readouterr()
+    assert main(["check"]) == 1
+    said = capsys.readouterr().out
+    assert "ValueError" in said
+    assert "gone" not in said
+
+
+def test_later_on_baseline_takes_nothing_new_on(
+    adopted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(adopted / "episodes" / "01-first.md", "new\n", "old\n")
+    edit(adopted / "episodes" / "02-second.md", "['a', 'b']", "['a', 'c']")
+    assert main(["baseline"]) == 1
+    said = capsys.readouterr().out
+    assert "has 2 known failures: 0 new, 1 gone" in said
+    assert "1 new failure not taken on: see lesson check" in said
+    assert main(["check"]) == 1
+    assert main(["baseline", "--add"]) == 0
+    assert main(["check"]) == 0
+
+
+def test_update_writes_nothing_where_nobody_can_answer(
+    adopted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = pages(adopted)
+    assert main(["check", "--update"]) == 2
+    assert "nobody can answer here: add --yes" in capsys.readouterr().err
+    assert pages(adopted) == before
+
+
+FOLLOWS = """\
+```bash
+$ cd ~/Desktop/nowhere
+```
+
+```bash
+$ echo here
+```
+
+```output
+there
+```
+
+```bash
+$ ls data; pwd
+```
+
+```output
+a.txt  b.txt
+/Users/nelle/data
+```
+"""
+
+
+def test_update_leaves_alone_what_is_as_it_is_meant_and_what_follows_from_a_known_failure(
+    lesson: Path,
+) -> None:
+    page = lesson / "episodes" / "02-second.md"
+    page.write_text(FOLLOWS)
+    assert main(["baseline"]) == 0
+    assert main(["check", "--update", "--yes", str(page)]) == 0
+    assert page.read_text() == FOLLOWS
+    meant = "```bash\n$ cd; pwd\n$ ls -d Desktop /\n```\n```output\n/Users/nelle\n/  Desktop\n```\n"
+    page.write_text(meant)
+    assert main(["check", "--update", "--yes", str(page)]) == 0
+    assert page.read_text() == meant
+    page.write_text("```bash\n$ pwd\n```\n```output\n/somewhere/else\n```\n")
+    assert main(["check", "--update", "--yes", str(page)]) == 1
+    assert "/somewhere/else" in page.read_text()
 
 
 def test_the_same_failure_twice_is_one_known_and_one_new(adopted: Path) -> None:
@@ -272,7 +352,7 @@ def test_failures_that_are_the_same_are_counted_one_by_one(
 ) -> None:
     page = adopted / "episodes" / "01-first.md"
     page.write_text(page.read_text() + "\n```python\nprint(1  /  0)\n```\n")
-    assert main(["baseline"]) == 0
+    assert main(["baseline", "--add"]) == 0
     assert "has 4 known failures: 1 new, 0 gone" in capsys.readouterr().out
 
 
@@ -372,8 +452,9 @@ def test_a_baseline_is_written_in_order_one_failure_a_line(tmp_path: Path) -> No
 def test_the_report_for_a_pull_request(lesson: Path) -> None:
     assert main(["check", "--report", "../report.md"]) == 1
     report = (lesson.parent / "report.md").read_text()
-    assert report.startswith("### 0 problems in pages, ")
-    assert "<summary>1 block that raises an error which the page does not show</summary>" in report
+    assert report.startswith("### 6 blocks failed.\n")
+    assert "  ````diff\n  --- the page shows\n" in report
+    assert "<summary>2 blocks that raise an error which the page does not show</summary>" in report
     assert "- `episodes/01-first.md:16`: `ZeroDivisionError: division by zero`" in report
 
 

@@ -235,7 +235,7 @@ def test_update_writes_what_happened_and_then_all_is_well(
         b"<!-- response: GET /models without key -->\r\n```json\r\n"
         b'{"error": {"message": "...", "type": "old", "...": "..."}}\r\n```\r\n'
     )
-    assert main(["check", "--update"]) == 0
+    assert main(["check", "--update", "--yes"]) == 0
     assert page.read_bytes() == (
         b"```python\r\nprint('a\\nb\\nc')\r\n```\r\n\r\n```output\r\na\r\n...\r\nc\r\n```\r\n"
         b"```python\r\nint('x')\r\n```\r\n```error\r\n"
@@ -252,7 +252,7 @@ def test_update_does_not_hide_a_block_that_fails(lesson: Path) -> None:
     page = lesson / "episodes" / "topics.md"
     text = "```python\nint('x')\n```\n```output\nold\n```\n```python\n1\n```\n```output\n2\n```\n"
     page.write_text(text)
-    assert main(["check", "--update"]) == 1
+    assert main(["check", "--update", "--yes"]) == 1
     assert page.read_text() == text
 
 

@@ -1,7 +1,7 @@
 """Failures that a lesson knows of: checks are red for new ones only.
 
 `lesson baseline` writes them into `lesson-baseline.json`: the page, the language, the cause, and
-the text of the block, which is known again wherever it moves to in its page.
+the text of the block and of what the page shows, known again wherever they move to in the page.
 """
 
 import hashlib
@@ -22,12 +22,16 @@ MOST_SHOWN = 60
 
 @dataclass(frozen=True, order=True)
 class Known:
-    """One failure. `block` is the fingerprint of its text, of which `begins` is the first line."""
+    """One failure. `block` is the fingerprint of its text, of which `begins` is the first line;
+    `shown` that of what the page shows below it, `error` the name of the error that it raised.
+    """
 
     page: str
     language: str
     cause: str
     block: str
+    shown: str = ""
+    error: str = ""
     begins: str = field(compare=False, default="")
 
 
@@ -49,12 +53,14 @@ class Baseline:
         known_at = {result.place for result in marked if result.known}
         # A new failure is not laid at the door of one that stays as it is.
         marked = [replace(r, follows="") if r.follows in known_at else r for r in marked]
-        return Marked(tuple(marked), tuple(left.elements()))
+        failing = {known_as(result).block for result in marked if result.outcome == "failed"}
+        gone = (one for one in left.elements() if one.block not in failing)
+        return Marked(tuple(marked), tuple(gone))
 
 
 @dataclass(frozen=True)
 class Marked:
-    """Results, and the known failures that none of them is."""
+    """Results, and the known failures of blocks that do not fail any more, in whatever way."""
 
     results: tuple[Result, ...]
     gone: tuple[Known, ...]
@@ -64,10 +70,20 @@ def known_as(result: Result) -> Known:
     block = result.block
     text = block.source or result.reason  # of a directive, only what is wrong with it is known
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    fingerprint = hashlib.sha256(text.strip().encode()).hexdigest()[:16]
-    language = "" if block.role == "data" else block.language
-    cause = cause_of(replace(result, follows=""))  # it stays when an earlier failure is gone
-    return Known(block.path, language, cause.name, fingerprint, first[:MOST_SHOWN])
+    failure = result.execution.failure if result.execution else None
+    return Known(
+        block.path,
+        "" if block.role == "data" else block.language,
+        cause_of(replace(result, follows="")).name,  # it stays when an earlier failure is gone
+        _fingerprint(text),
+        _fingerprint("\n".join(shown.text for shown in block.shown)),
+        failure.name if failure else "",
+        first[:MOST_SHOWN],
+    )
+
+
+def _fingerprint(text: str) -> str:
+    return hashlib.sha256(text.strip().encode()).hexdigest()[:16] if text.strip() else ""
 
 
 def read_baseline(root: Path) -> Baseline:

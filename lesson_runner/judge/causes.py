@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lesson_runner.judge.compare import ways_to_agree
+from lesson_runner.judge.compare import WORD, ways_to_agree
 from lesson_runner.judge.verdict import Result
 from lesson_runner.page.plain_text import plain
 from lesson_runner.run.happened import Execution
@@ -65,7 +65,8 @@ CAUSES = (
     Cause(
         "file",
         "with a file that is not in the working folder",
-        "in lesson.yaml, `folders:`, `unpack:` and `start:` say what learners have there",
+        "in lesson.yaml, `folders:`, `unpack:` and `start:` say what learners have there; of one "
+        "block that wants another folder, `<!-- not run: reason -->`",
     ),
     Cause(
         "package",
@@ -138,7 +139,7 @@ OTHER_NAMES = {
 MISSING_NAME = re.compile(r"(?:No module named|there is no package called) ['‘\"](\w+)")
 MISSING_FILE = re.compile(
     r"No such file or directory|FileNotFoundError|cannot open (?:file|the connection)"
-    r"|not a directory|No files? matched|does not exist|unable to open database"
+    r"|not a directory|No files? matched|does not exist|unable to open database|no such table"
 )
 NOT_DEFINED = re.compile(r"object '[\w.]+' not found|could not find function")
 SUBMODULE = re.compile(r"No module named '\w+\.")
@@ -170,8 +171,8 @@ def _name_of(result: Result) -> str:
         return "plot"
     if shown is None or not about_output:
         return "error"
-    if result.follows and result.block.language == "bash":
-        return "consequence"  # a command that did not run has left files as they were
+    if result.follows and result.explained:
+        return "consequence"
     return _name_of_difference(shown.text, execution.output, result.detail)
 
 
@@ -194,18 +195,18 @@ def _name_of_error(result: Result, execution: Execution) -> str:
         missing = execution.block.language == "bash" or (
             failure.name in ("NameError", "ModuleNotFoundError") and failure.name not in wanted.text
         )
-        return "consequence" if result.follows and missing else "another error"
+        return "consequence" if result.follows and result.explained and missing else "another error"
     if failure.name == "StdinNotImplementedError":
         return "input"
     if MISSING_PACKAGE.search(said):
         return "error" if SUBMODULE.search(said) else "package"
-    if NOT_FOUND.search(said):
-        return "program"
     if failure.name in ("SyntaxError", "IndentationError", "TabError"):
         return "no code"
     if MISSING_FILE.search(said):
         return "file"
-    if result.follows:
+    if NOT_FOUND.search(said):
+        return "program"
+    if result.follows and result.explained:
         return "consequence"
     return "name" if failure.name == "NameError" or NOT_DEFINED.search(said) else "error"
 
@@ -217,7 +218,8 @@ def _name_of_difference(shown: str, actual: str, difference: str) -> str:
     changed = "\n".join(line[1:] for line in difference.splitlines() if line[:1] in "+-")
     if NEWER.search(changed):
         return "newer libraries"
-    return "order" if way is not None else "output"
+    same_words = WORD.findall(shown) == WORD.findall(actual)
+    return "order" if way is not None and not same_words else "output"
 
 
 VERB = re.compile(r"^(that (?:no longer )?|or )(\w+)")

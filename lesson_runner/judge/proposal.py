@@ -36,6 +36,7 @@ NAME = re.compile(
     r"name '(\w+)' is not defined|object '([\w.]+)' not found|could not find function \"([\w.]+)"
 )
 
+GUIDE = "https://github.com/carpentries-incubator/llm-apis-litellm/blob/main/lesson_runner/guide/adopt.md"
 INSTALLS = re.compile(
     r"^\s*(?:!|%)?(?:python3? -m )?(?:pip3?|conda|mamba|apt(?:-get)?|brew|jupyter|sudo|uv)\s", re.M
 )
@@ -66,7 +67,7 @@ class Proposal:
     def text(self) -> str:
         lines = [
             "# What the code of this lesson needs. `lesson adopt` proposed it: read it once, and",
-            "# change what is wrong. The runner's guide/adopt.md describes every key.",
+            f"# change what is wrong. Every key: {GUIDE}",
         ]
         files = "the code names files in it"
         lines += _list("folders", dict.fromkeys(self.folders, files))

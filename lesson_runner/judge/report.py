@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from textwrap import indent
 from typing import Any
 
 from lesson_runner.judge.causes import cause_of
@@ -30,13 +31,18 @@ def failure_text(result: Result, page: str) -> str:
         inside = True
     if inside and number <= len(source):
         lines.append(f"    {number} | {short(source[number - 1].rstrip())}")
-    detail = result.detail.splitlines()
-    lines += [f"  {short(line)}" for line in detail[:MOST_LINES]]
-    if len(detail) > MOST_LINES:
-        lines.append(f"  … and {len(detail) - MOST_LINES} lines more")
+    if result.detail:
+        lines.append(indent(shortened(result.detail, MOST_LINES), "  "))
     where = f" in the tab {result.block.tab}" if result.block.tab else ""
     lines.append(f"  in the {result.block.language} block at line {result.block.line}{where}")
     return printable("\n".join(lines))
+
+
+def shortened(text: str, most: int) -> str:
+    """As many lines of a text as there is room for."""
+    lines = text.splitlines()
+    more = [f"… and {len(lines) - most} lines more"] if len(lines) > most else []
+    return "\n".join([*map(short, lines[:most]), *more])
 
 
 def short(line: str) -> str:

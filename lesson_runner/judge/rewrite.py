@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lesson_runner.judge.compare import json_difference, matches, merge_json, merge_text
+from lesson_runner.judge.meant import OUR_HOME, agrees
 from lesson_runner.judge.verdict import Result, above_the_error, following, judge, same_error
 from lesson_runner.page import exact_json
 from lesson_runner.page.episode import Episode, Figure, Shown
@@ -54,7 +55,7 @@ def update_page(
     """
     results = tuple(results)
     # After a failure, nothing tells reliably what the page should show.
-    happened = [r.execution for r in results if r.execution is not None and not r.follows]
+    happened = [r.execution for r in results if r.execution and not r.follows and not r.explained]
     # A fence with a problem may hold more than what the page shows, such as the block after it.
     faulty = [problem.line for problem in episode.problems]
     edits = [
@@ -87,6 +88,8 @@ def new_texts(executions: Iterable[Execution]) -> list[tuple[Fence, str]]:
                 continue  # which of them shows what, only the text around them knows
             if shown.kind == "output" and not normal(execution.output):
                 continue  # the page's own text, which would be lost
+            if shown.kind == "output" and OUR_HOME.search(execution.output):
+                continue  # the folder of this run, which is gone
             text = _new_text(shown, execution)
             if text != shown.text:
                 edits.append((shown.fence, text))
@@ -102,8 +105,11 @@ def _new_text(shown: Shown, execution: Execution) -> str:
         merged = merge_json(was, answer) if shown.text.strip() else answer
         return exact_json.dumps(merged, indent=2) + "\n"
     if shown.kind == "output":
-        if matches(shown.text, execution.output, execution.block.compare):
+        block = execution.block
+        if matches(shown.text, execution.output, block.compare):
             return shown.text
+        if not block.strict and agrees(block, execution.output):
+            return shown.text  # as it is meant
         return merge_text(shown.text, execution.output)
     if execution.failure is None:
         return shown.text  # the block raised nothing: its author decides what that means

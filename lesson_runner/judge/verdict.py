@@ -8,10 +8,11 @@ from typing import Literal
 
 from lesson_runner.judge.compare import difference, matches
 from lesson_runner.judge.meant import agrees, as_anywhere, is_left_open, is_output
+from lesson_runner.judge.needs import makes, uses
 from lesson_runner.page.episode import Block, Episode
 from lesson_runner.page.markdown import Fence, Text
 from lesson_runner.page.plain_text import binary_character, lines_of, normal, plain
-from lesson_runner.page.published import EDITED
+from lesson_runner.page.published import EDITED, ENDS_IN_AN_ERROR
 from lesson_runner.run.happened import Execution, Run
 
 Outcome = Literal["passed", "failed", "not run", "shown"]
@@ -47,6 +48,8 @@ class Result:
     """Whether the lesson's baseline has this failure."""
     follows: str = ""
     """Where an earlier block of the page failed, of which this result may be a consequence."""
+    explained: bool = False
+    """Whether a block that failed before should have made something that this one uses."""
 
     @property
     def line_to_show(self) -> int:
@@ -71,16 +74,19 @@ def results_of_run(
         return none_reached(blocks, run.start_problem)
     results: list[Result] = []
     culprit = ""
+    missing: set[str] = set()
     for position, block in enumerate(blocks):
         if position >= len(run.executions):
             results.append(Result(block, "not run", f"not reached: {culprit} failed"))
             continue
         execution = run.executions[position]
         result = judge(execution, answers_vary=answers_vary)
-        results.append(following(result, culprit))
+        explained = result.outcome == "failed" and not missing.isdisjoint(uses(block))
+        results.append(replace(following(result, culprit), explained=explained))
         fails = stops(execution, answers_vary=answers_vary)
-        if fails and not culprit and not _is_to_be_completed(block, blocks):
-            culprit = result.place
+        if fails and not _is_to_be_completed(block, blocks):
+            culprit = culprit or result.place
+            missing |= makes(block)
     return completed(results, episode)
 
 
@@ -123,14 +129,14 @@ def completed(results: Iterable[Result], episode: Episode) -> tuple[Result, ...]
 
 
 def _is_named(execution: Execution, episode: Episode) -> bool:
-    """Whether the text between the block and the next fence names the error of Python."""
+    """Whether the text between the block and the next fence tells of the error of Python."""
     block, failure = execution.block, execution.failure
     if failure is None or block.language != "python" or block.shown:
         return False
     after = (element for element in episode.elements if element.line > block.line)
     below = takewhile(lambda element: not isinstance(element, Fence), after)
     text = " ".join(element.content for element in below if isinstance(element, Text))
-    return failure.name in NAME.findall(text)
+    return failure.name in NAME.findall(text) or ENDS_IN_AN_ERROR.search(text) is not None
 
 
 def _is_shown_in_turn(execution: Execution, results: Iterable[Result]) -> bool:

@@ -40,6 +40,12 @@ SPEAKS_OF_AN_ERROR = re.compile(
     re.IGNORECASE,
 )
 
+ENDS_IN_AN_ERROR = re.compile(
+    r"\b(?:gets?|got|gives?|gave|raises?|raised|throws?|produces?|produced|returns?|causes?|see)\b"
+    r"[^.:]{0,40}\b(?:error|exception)\b",
+    re.IGNORECASE,
+)
+
 CUT = re.compile(
     r"^[ \t]*(?:\.\.[ \t.]*\.|⋮(?:[ \t]+⋮)*|…|\[(?:\.\.\.|…|output truncated|truncated|snip)\]"
     r"|[<\[(][^<>\[\]()\n]*(?:removed|omitted|truncated|snipped)[^<>\[\]()\n]*[>\])])[ \t]*$",
@@ -71,7 +77,8 @@ def without_prompts(source: str, language: str) -> str:
     """
     begins, goes_on = PROMPTS[language]
     lines = source.split("\n")
-    first = next((line for line in lines if line.strip()), "")
+    told = (line for line in lines if line.strip() and not line.lstrip().startswith("# "))
+    first = next(told, "")
     if language == "bash" and WINDOWS.match(first) and all(map(WINDOWS.match, filter(None, lines))):
         begins = WINDOWS  # no output is told apart from a command here
     if not begins.match(first.lstrip()) or _is_an_operator(first, language):

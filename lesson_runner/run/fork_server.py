@@ -46,8 +46,8 @@ def home_in(folder: Path) -> dict[str, str]:
     """
     home = folder / "home"
     places = {
-        "APPDATA": home / "AppData" / "Roaming",
-        "LOCALAPPDATA": home / "AppData" / "Local",
+        **({"APPDATA": home / "AppData" / "Roaming"} if os.name == "nt" else {}),
+        **({"LOCALAPPDATA": home / "AppData" / "Local"} if os.name == "nt" else {}),
         "XDG_CONFIG_HOME": home / ".config",
         "XDG_DATA_HOME": home / ".local" / "share",
         "XDG_STATE_HOME": home / ".local" / "state",

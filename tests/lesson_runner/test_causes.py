@@ -35,6 +35,8 @@ FAILURES = {
     "blanks": block("print('a  b')", "a b"),
     "digits": block("print(0.123456789012)", "0.12345678901"),
     "order": block("print('a b')", "b a"),
+    "output ": block("print('a , b')", "a, b"),
+    "file ": block("import sqlite3\nsqlite3.connect('a.db').execute('select * from a')"),
     "network": block("import urllib.request as r\nr.urlopen('http://example.org')"),
 }
 
@@ -43,7 +45,9 @@ FAILURES = {
 def test_the_cause_of_a_failure(made_lesson: MadeLesson, name: str) -> None:
     text = FAILURES[name]
     results = made_lesson.check(text, seconds=1 if name == "stopped" else 20).results
-    assert [cause_of(result).name for result in results if result.outcome == "failed"] == [name]
+    assert [cause_of(result).name for result in results if result.outcome == "failed"] == [
+        name.strip()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +55,7 @@ def test_the_cause_of_a_failure(made_lesson: MadeLesson, name: str) -> None:
     [
         ("nosuchprogram", "program"),
         ("cat nowhere.txt", "file"),
+        ("bash nowhere.sh", "file"),
         ("echo 'Jupyter command `jupyter-lab` not found.'; false", "program"),
         ("false", "error"),
         ("ls | grep x", "error"),
@@ -101,6 +106,35 @@ def test_another_error_may_follow_from_one_that_kept_a_name_from_being_defined(
     assert [cause_of(one).name for one in failed] == ["error", "consequence", "another error"]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "cause"),
+    [
+        ("y = 1 / 0\n", "len(y)", "consequence"),
+        ("import math, nosuchname\n", "nosuchname.f()", "consequence"),
+        ("from math import pi, nosuchname as n\n", "n(1)", "consequence"),
+        ("def f(x)\n    return x\n", "f(1)", "consequence"),
+        ("data['b'] = data['c']\n", "data['b']", "consequence"),
+        ("open('a.txt', 'w').write(1)", "[][len('a.txt')]", "consequence"),
+        ("x = 1 / 0\n", "len(5)", "error"),
+        ("furn\neniroulf\n", "len(5)", "error"),
+    ],
+)
+def test_what_an_earlier_failure_explains(
+    made_lesson: MadeLesson, first: str, second: str, cause: str
+) -> None:
+    text = block("data = {'a': 1}") + block(first.rstrip()) + block(second)
+    *_, last = made_lesson.check(text).failed
+    assert last.block.source.strip() == second
+    assert cause_of(last).name == cause
+
+
+def test_pseudo_code_of_the_shell_explains_nothing(made_lesson: MadeLesson) -> None:
+    text = block("for thing in list\ndo\n    nosuchoperation $thing\ndone", language="bash")
+    text += block("echo a", "b", language="bash")
+    failed = made_lesson.check(text, "bash").failed
+    assert [cause_of(one).name for one in failed] == ["program", "output"]
+
+
 def test_numbers_that_are_the_same_written_otherwise_are_not_mixed_up(
     made_lesson: MadeLesson,
 ) -> None:
@@ -147,4 +181,4 @@ def test_every_cause_says_the_way_out() -> None:
     assert len({cause.name for cause in CAUSES}) == len(CAUSES)
     assert all(cause.title and cause.remedy for cause in CAUSES)
     tested = {*FAILURES, "program", "consequence", "no meaning"}
-    assert tested == {cause.name for cause in CAUSES}
+    assert {name.strip() for name in tested} == {cause.name for cause in CAUSES}

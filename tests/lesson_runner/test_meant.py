@@ -183,7 +183,8 @@ def test_an_error_that_the_text_below_names_is_meant(made_lesson: MadeLesson) ->
     page = "```python\n{{}}['a']\n```\n{below}\n```python\n1\n```\n"
     for below, wanted in [
         ("At the bottom it says `KeyError: 'a'`.", "passed"),
-        ("It raises an error.", "failed"),
+        ("Then you get an error.", "passed"),
+        ("Errors are of use.", "failed"),
         ("", "failed"),
     ]:
         checked = made_lesson.check(page.format(below=f"\n{below}\n"))

@@ -35,6 +35,7 @@ def read(text: str, *, strict: bool = False) -> Episode:
         ),
         ("bash", "$ ls \\\n    data\na.csv\n", "ls \\\n    data\n\n"),
         ("bash", "> dir\n> cd data\n", "dir\ncd data\n"),
+        ("bash", "# a comment\n$ ls\n", "\nls\n"),
         ("bash", "> out.txt echo a\necho b\n", "> out.txt echo a\necho b\n"),
         ("bash", "echo $HOME\n", "echo $HOME\n"),
         (
