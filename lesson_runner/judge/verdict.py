@@ -49,7 +49,8 @@ class Result:
     follows: str = ""
     """Where an earlier block of the page failed, of which this result may be a consequence."""
     explained: bool = False
-    """Whether a block that failed before should have made something that this one uses."""
+    """Whether a block that failed before should have made something that this one uses, or is of
+    the same challenge."""
 
     @property
     def line_to_show(self) -> int:
@@ -75,18 +76,22 @@ def results_of_run(
     results: list[Result] = []
     culprit = ""
     missing: set[str] = set()
+    challenges: set[int] = set()
     for position, block in enumerate(blocks):
         if position >= len(run.executions):
             results.append(Result(block, "not run", f"not reached: {culprit} failed"))
             continue
         execution = run.executions[position]
         result = judge(execution, answers_vary=answers_vary)
-        explained = result.outcome == "failed" and not missing.isdisjoint(uses(block))
+        explained = result.outcome == "failed" and (
+            not missing.isdisjoint(uses(block)) or block.challenge in challenges
+        )
         results.append(replace(following(result, culprit), explained=explained))
         fails = stops(execution, answers_vary=answers_vary)
         if fails and not _is_to_be_completed(block, blocks):
             culprit = culprit or result.place
             missing |= makes(block)
+            challenges |= {block.challenge} - {0}
     return completed(results, episode)
 
 
@@ -136,7 +141,10 @@ def _is_named(execution: Execution, episode: Episode) -> bool:
     after = (element for element in episode.elements if element.line > block.line)
     below = takewhile(lambda element: not isinstance(element, Fence), after)
     text = " ".join(element.content for element in below if isinstance(element, Text))
-    return failure.name in NAME.findall(text) or ENDS_IN_AN_ERROR.search(text) is not None
+    is_code = failure.name not in ("SyntaxError", "IndentationError", "TabError")
+    return failure.name in NAME.findall(text) or (
+        is_code and ENDS_IN_AN_ERROR.search(text) is not None
+    )
 
 
 def _is_shown_in_turn(execution: Execution, results: Iterable[Result]) -> bool:

@@ -6,6 +6,7 @@ in. A lesson that says `strict: true` in its `lesson.yaml` wants none of this.
 
 import ast
 import re
+import textwrap
 
 PROMPTS = {
     "python": (re.compile(r">>> ?|In \[\d+\]: ?"), re.compile(r"\.\.\. ?| +\.\.\.: ?")),
@@ -121,7 +122,7 @@ def is_fragment(source: str) -> bool:
     if lines and all(HEADER.fullmatch(line.partition("#")[0].rstrip()) for line in lines):
         return True
     if len(lines) > 1 and "..." in (lines[0].strip(), lines[-1].strip()):
-        return _is_code(source)
+        return _is_code(textwrap.dedent(source))
     if not _is_code(source) and _is_code(COMMENT_ALONE.sub(r"\1pass  #", source)):
         return True
     return any(

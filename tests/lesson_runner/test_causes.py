@@ -128,6 +128,12 @@ def test_what_an_earlier_failure_explains(
     assert cause_of(last).name == cause
 
 
+def test_a_failure_explains_those_of_the_same_challenge(made_lesson: MadeLesson) -> None:
+    challenge = "::: challenge\n" + block("{}['col']") + block("{}['row']") + ":::\n"
+    failed = made_lesson.check(challenge + block("{}['other']")).failed
+    assert [cause_of(one).name for one in failed] == ["error", "consequence", "error"]
+
+
 def test_pseudo_code_of_the_shell_explains_nothing(made_lesson: MadeLesson) -> None:
     text = block("for thing in list\ndo\n    nosuchoperation $thing\ndone", language="bash")
     text += block("echo a", "b", language="bash")

@@ -217,6 +217,14 @@ EDITED = """
     """
 
 
+def test_what_is_no_code_raises_no_error_that_is_meant(made_lesson: MadeLesson) -> None:
+    page = "```python\nx = 1 print(x)\n```\n\n{}\n"
+    told = made_lesson.check(page.format("You get an error.")).results
+    assert [result.outcome for result in told] == ["failed"]
+    named = made_lesson.check(page.format("It says `SyntaxError`.")).results
+    assert [result.outcome for result in named] == ["passed"]
+
+
 def test_an_editor_saves_an_empty_file_and_nobody_types(made_lesson: MadeLesson) -> None:
     results = made_lesson.check(EDITED, "bash").results
     assert [r.outcome for r in results] == ["passed", "passed", "not run", "failed"]

@@ -170,6 +170,7 @@ def test_a_strict_page_says_itself_that_code_is_starter_code(made_lesson: MadeLe
         ("elif a:\n    print(a)\n", True),
         ("except ValueError:\n    pass\n", True),
         ("...\nmain(a, b)\n...\n", True),
+        ("    ...\n    a = 1\n    ...\n", True),
         ("def main(args):\n    # do things\n\nmain(1)\n", True),
         ("Q1  Q2\n0  1\n...\n", False),  # an output
         ("def f():\n    ...\n\nf()\n", False),
