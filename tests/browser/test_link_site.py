@@ -24,6 +24,7 @@ import pytest
 from chromium import PATIENCE, Browser, Page, expect, not_here
 from nbformat import NotebookNode
 
+from lesson import link
 from lesson_runner.judge.verdict import judge
 from lesson_runner.page.lesson import find_lesson
 from lesson_runner.run.blocks import _Text
@@ -108,12 +109,14 @@ def choose(tab: Page, menu: str, entry: str) -> None:
 
 def opened(tab: Page, address: str, name: str) -> None:
     tab.goto(f"{address}/lab/index.html?path={name}")
+    line = tab.get_by_role("status").filter(has_text="Python")
+    expect(line).to_contain_text(re.compile(r"^Python is (starting|ready)"))
     expect(tab.get_by_role("button", name=re.compile(r"^Python .* \| Idle$"))).to_be_visible()
 
 
 def downloaded(tab: Page, file: Path) -> NotebookNode:
     with tab.expect_download() as download:
-        choose(tab, "File", "Download")
+        tab.get_by_role("button", name="Download").click()
     download.value.save_as(file)
     return nbformat.read(file, as_version=4)
 
@@ -188,9 +191,13 @@ def test_a_proxy_that_allows_web_pages_can_be_asked_instead(
     assert key not in nbformat.writes(notebook)
 
 
-def test_changes_stay_when_the_page_is_opened_again(
+def test_changes_stay_until_their_notebook_is_deleted(
     tab: Page, address: str, site: Path, tmp_path: Path
 ) -> None:
+    def first() -> str:
+        notebook = downloaded(tab, tmp_path / name)
+        return next(cell.source for cell in notebook.cells if cell.cell_type == "code")
+
     name = name_of(site, "api-introduction")
     opened(tab, address, name)
     tab.locator(".jp-CodeCell .cm-content").first.click()
@@ -204,7 +211,12 @@ def test_changes_stay_when_the_page_is_opened_again(
 
     opened(tab, address, name)
 
-    notebook = downloaded(tab, tmp_path / name)
-    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
-    assert first.source.startswith("# Connect this")
-    assert first.source.endswith("\n# mine")
+    assert first() == f"{link.CONNECT}\n# mine"
+    tab.locator(".jp-DirListing-item", has_text=name).click(button="right")
+    tab.get_by_role("menuitem", name="Delete").click()
+    tab.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(tab.locator(".jp-Notebook")).to_have_count(0)
+
+    opened(tab, address, name)
+
+    assert first() == link.CONNECT.replace("Connect this", "Tie this")
