@@ -25,6 +25,8 @@
     if (!context) return say(window.jupyterapp ? "" : "JupyterLab is loading.");
     const kernel = context.session?.kernel;
     const start = starts.get(kernel?.id) ?? { began: starts.size ? now : begun };
+    // On a narrow screen, the list of files leaves no room for the notebook.
+    if (kernel && !starts.size && innerWidth < 760) window.jupyterapp.shell.collapseLeft();
     if (kernel) starts.set(kernel.id, start);
     if (!start.ready && ["idle", "busy"].includes(kernel?.status)) {
       start.ready = now;
@@ -37,13 +39,7 @@
     const time = usual ? `It took ${usual} seconds last time` : "That takes about 10 seconds";
     say(`Python is starting in this page. ${time}, and ${seconds} have passed.`);
   };
-  const narrow = async () => {
-    while (!window.jupyterapp) await new Promise(requestAnimationFrame);
-    await window.jupyterapp.restored;
-    window.jupyterapp.shell.collapseLeft(); // the list of files leaves no room for the notebook
-  };
   addEventListener("DOMContentLoaded", () => {
-    if (innerWidth < 760) narrow();
     document.body.append(line);
     setInterval(look, 250);
     look();
