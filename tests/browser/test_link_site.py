@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 from chromium import PATIENCE, Browser, Page, expect, not_here
+from firefox import find_firefox, running_firefox
 from nbformat import NotebookNode
 
 from lesson import link
@@ -32,6 +33,8 @@ from lesson_runner.run.happened import Execution, Failure
 from mock_proxy import RunningProxy
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.xdist_group("link")  # for all of these, one site is built
+
 LESSON = find_lesson(ROOT)
 EPISODES = [page.stem for page in LESSON.pages if page.parent.name == "episodes"]
 PYODIDE = Path(__file__).with_name("pyodide") / "node_modules" / "pyodide"
@@ -164,6 +167,26 @@ def test_a_notebook_runs_to_its_end(
     expect(prompts).to_have_text([f"[{count}]:" for count in range(1, number + 1)])
 
     assert failures(episode, downloaded(tab, tmp_path / name)) == []
+
+
+def test_a_notebook_runs_in_firefox(address: str, site: Path) -> None:
+    program = find_firefox()
+    if program is None:
+        pytest.skip("there is no Firefox: on Debian, apt-get install firefox-esr")
+    episode = "api-introduction"
+    with running_firefox(program) as firefox:
+        firefox.open(f"{address}/lab/index.html?path={name_of(site, episode)}")
+        notebook = firefox.run("""
+            const line = document.querySelector("#python-line");
+            await new Promise((done) => {
+              const look = () => { if (line.textContent === "Python is ready.") done(); };
+              new MutationObserver(look).observe(line, { childList: true });
+              look();
+            });
+            await window.jupyterapp.commands.execute("notebook:run-all-cells");
+            return window.jupyterapp.shell.currentWidget.content.model.toJSON();
+        """)
+    assert failures(episode, nbformat.from_dict(notebook)) == []
 
 
 def test_a_proxy_that_allows_web_pages_can_be_asked_instead(
