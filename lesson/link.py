@@ -37,7 +37,7 @@ EXTENSION = Path(sys.prefix, "share", "jupyter", "labextensions", PLUGIN.partiti
 """The one extension of JupyterLab that the site gets, whatever else is installed."""
 
 CORE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
-"""Pyodide without packages: the site has it, because bytecode goes into the last of these."""
+"""Pyodide without packages."""
 
 PROXY = ("h11", "jsonschema", "orjson", "pydantic", "pyyaml", "requests", "starlette", "urllib3")
 """What the practice proxy needs in a browser."""
@@ -106,8 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pyodide",
         type=Path,
         metavar="FOLDER",
-        help="a copy of Pyodide (default: what is needed to start it is fetched now; browsers load "
-        "its own packages from its CDN)",
+        help="a copy of Pyodide (default: its files are fetched from its CDN)",
     )
 
 
@@ -141,7 +140,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"{notebooks} notebooks that run in a browser: {out}")
     if packages.missing:
         names = ", ".join(sorted(packages.missing))
-        print(f"not in {options.pyodide}, so notebooks that import them stop there: {names}")
+        print(f"not in {packages.at}, so notebooks that import them stop there: {names}")
     if not compiled:
         print(
             "without Node.js, which compiles what a notebook imports, notebooks start more slowly"
@@ -183,24 +182,16 @@ def connected(content: bytes) -> bytes:
 
 
 def chosen_packages(pyodide: Path | None, folder: Path, lesson: Lesson) -> Packages:
-    """The folder `pyodide` of the site: wheels, their lock file, and Pyodide itself if given."""
+    """The folder `pyodide` of the site: Pyodide, wheels, their lock file."""
     from jupyterlite_pyodide_kernel import constants
 
+    at = pyodide.resolve() if pyodide else constants.PYODIDE_CDN_URL
+    if isinstance(at, Path) and not (at / constants.PYODIDE_MJS).is_file():
+        raise LessonError(f"{at} has no {constants.PYODIDE_MJS}: it is no Pyodide")
     folder.mkdir()
-    at: str | Path = constants.PYODIDE_CDN_URL
-    if pyodide is None:
-        try:
-            for name in (*CORE, constants.PYODIDE_LOCK):
-                with urllib.request.urlopen(f"{at}/{name}", timeout=60) as answer:
-                    (folder / name).write_bytes(answer.read())
-        except OSError as error:
-            raise LessonError(f"{at} does not answer ({error}): give --pyodide FOLDER") from error
-        lock = json.loads((folder / constants.PYODIDE_LOCK).read_bytes())
-    else:
-        at = pyodide = pyodide.resolve()
-        if not (pyodide / constants.PYODIDE_MJS).is_file():
-            raise LessonError(f"{pyodide} has no {constants.PYODIDE_MJS}: it is no Pyodide")
-        lock = json.loads((pyodide / constants.PYODIDE_LOCK).read_bytes())
+    for name in (*CORE, constants.PYODIDE_LOCK):
+        bring(at, name, folder)
+    lock = json.loads((folder / constants.PYODIDE_LOCK).read_bytes())
     packages = Packages(lock, folder, at)
     own = [Path(shutil.copy(wheel, folder)) for wheel in kernel_wheels()]
     own += [stand_in(folder, "httpx2-jsfetch"), stand_in(folder, "jedi")]
@@ -216,10 +207,22 @@ def chosen_packages(pyodide: Path | None, folder: Path, lesson: Lesson) -> Packa
     for name in WHEN_IMPORTED:
         if name in packages.chosen:
             packages.chosen[name]["imports"] += importing(lesson, name)
-    for file in pyodide.glob("*") if pyodide else ():
-        if file.name in CORE or file.name in packages.files():
-            shutil.copy(file, folder)
+    for name in packages.files():
+        if not (folder / name).exists():
+            bring(at, name, folder)
     return packages
+
+
+def bring(at: str | Path, name: str, folder: Path) -> None:
+    """A file of Pyodide, from a folder or its CDN."""
+    if isinstance(at, Path):
+        shutil.copy(at / name, folder)
+        return
+    try:
+        with urllib.request.urlopen(f"{at}/{name}", timeout=60) as answer:
+            (folder / name).write_bytes(answer.read())
+    except OSError as error:
+        raise LessonError(f"{at}/{name}: {error}: give --pyodide FOLDER") from error
 
 
 def with_bytecode(packages: Packages, work: Path) -> bool:
