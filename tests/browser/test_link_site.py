@@ -58,6 +58,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
+    def end_headers(self) -> None:
+        """A new version of a file is seen at once."""
+        self.send_header("Cache-Control", "no-cache")
+        super().end_headers()
+
 
 @pytest.fixture(scope="module")
 def address(site: Path) -> Iterator[str]:
