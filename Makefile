@@ -99,7 +99,8 @@ contract-environment: $(INSTALLED)-for-clients $(LITELLM)-installed $(LITELLM_NE
 
 browser-environment: $(INSTALLED)-for-browser
 
-## The notebooks of `make link` in the same browser: two minutes or more, so not part of `make test`.
+## The notebooks of `make link` in the same browser, and in Firefox if there is one. `make test` runs
+## them, too, where `make link-environment` was run.
 test-link: link-environment
 	LESSON_REQUIRE_BROWSER=1 $(BIN)/python -m pytest $(PYTEST_ARGS) tests/browser/test_link_site.py
 

@@ -36,8 +36,8 @@ PLUGIN = "@jupyterlite/pyodide-kernel-extension:kernel"
 EXTENSION = Path(sys.prefix, "share", "jupyter", "labextensions", PLUGIN.partition(":")[0])
 """The one extension of JupyterLab that the site gets, whatever else is installed."""
 
-CORE = re.compile(r"(pyodide|python_stdlib)[^-]*\.(mjs|wasm|zip)")
-"""Pyodide's files that browsers need."""
+CORE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
+"""Pyodide without packages."""
 
 PROXY = ("h11", "jsonschema", "orjson", "pydantic", "pyyaml", "requests", "starlette", "urllib3")
 """What the practice proxy needs in a browser."""
@@ -65,6 +65,8 @@ httpcore2.default_ssl_context = lambda **_: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIE
 """,
         ("anyio", "httpcore2", "truststore"),
     ),
+    # It has 5600 files, and takes longer to complete a name than a learner waits: IPython does it.
+    "jedi": ("", ()),
     # Where Pyodide's own packages are not at hand.
     "orjson": (
         """\
@@ -81,6 +83,15 @@ def dumps(value):
 }
 """Packages that are replaced: their source, and what they need."""
 
+SETTINGS = {
+    "@jupyterlab/notebook-extension:panel": {
+        "toolbar": [{"name": "download", "command": "docmanager:download", "rank": 11}]
+    },
+    # Who runs a cell at once is not asked for a kernel.
+    "@jupyterlab/notebook-extension:tracker": {"autoStartDefaultKernel": True},
+}
+"""Of JupyterLab, where they differ from its own."""
+
 CONNECT = """\
 # Connect this notebook to the practice proxy inside this page
 from mock_proxy.server.browser import start
@@ -95,7 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pyodide",
         type=Path,
         metavar="FOLDER",
-        help="a copy of Pyodide to put into the site (default: browsers load it from its CDN)",
+        help="a copy of Pyodide (default: its files are fetched from its CDN)",
     )
 
 
@@ -114,15 +125,26 @@ def run(options: argparse.Namespace) -> int:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
         packages = chosen_packages(options.pyodide, work / "pyodide", lesson)
+        compiled = with_bytecode(packages, work)
         (work / "jupyter-lite.json").write_text(json.dumps(settings(packages)))
         shutil.rmtree(out, ignore_errors=True)
         build(work, out)
         shutil.copytree(work / "pyodide", out / "pyodide")
+        shutil.copy(Path(__file__).with_suffix(".js"), out)
+        page = out / "lab" / "index.html"
+        html = page.read_text("utf-8")
+        page.write_text(
+            html.replace("</head>", '<script src="../link.js"></script></head>'), "utf-8"
+        )
     notebooks = sum(name.endswith(".ipynb") for name in files)
     print(f"{notebooks} notebooks that run in a browser: {out}")
     if packages.missing:
         names = ", ".join(sorted(packages.missing))
-        print(f"not in {options.pyodide}, so notebooks that import them stop there: {names}")
+        print(f"not in {packages.at}, so notebooks that import them stop there: {names}")
+    if not compiled:
+        print(
+            "without Node.js, which compiles what a notebook imports, notebooks start more slowly"
+        )
     print(f"Try it: {Path(sys.executable).name} -m http.server --bind 127.0.0.1 -d {out}")
     return 0
 
@@ -160,25 +182,19 @@ def connected(content: bytes) -> bytes:
 
 
 def chosen_packages(pyodide: Path | None, folder: Path, lesson: Lesson) -> Packages:
-    """The folder `pyodide` of the site: wheels, their lock file, and Pyodide itself if given."""
+    """The folder `pyodide` of the site: Pyodide, wheels, their lock file."""
     from jupyterlite_pyodide_kernel import constants
 
+    at = pyodide.resolve() if pyodide else constants.PYODIDE_CDN_URL
+    if isinstance(at, Path) and not (at / constants.PYODIDE_MJS).is_file():
+        raise LessonError(f"{at} has no {constants.PYODIDE_MJS}: it is no Pyodide")
     folder.mkdir()
-    at: str | Path = constants.PYODIDE_CDN_URL
-    if pyodide is None:
-        try:
-            with urllib.request.urlopen(constants.PYODIDE_LOCK_DEFAULT_URL, timeout=60) as answer:
-                lock = json.load(answer)
-        except OSError as error:
-            raise LessonError(f"{at} does not answer ({error}): give --pyodide FOLDER") from error
-    else:
-        at = pyodide = pyodide.resolve()
-        if not (pyodide / constants.PYODIDE_MJS).is_file():
-            raise LessonError(f"{pyodide} has no {constants.PYODIDE_MJS}: it is no Pyodide")
-        lock = json.loads((pyodide / constants.PYODIDE_LOCK).read_bytes())
+    for name in (*CORE, constants.PYODIDE_LOCK):
+        bring(at, name, folder)
+    lock = json.loads((folder / constants.PYODIDE_LOCK).read_bytes())
     packages = Packages(lock, folder, at)
     own = [Path(shutil.copy(wheel, folder)) for wheel in kernel_wheels()]
-    own.append(stand_in(folder, "httpx2-jsfetch"))
+    own += [stand_in(folder, "httpx2-jsfetch"), stand_in(folder, "jedi")]
     if pyodide is not None and not list(pyodide.glob("orjson-*.whl")):
         own.append(stand_in(folder, "orjson"))
     if pyodide is not None and not list(pyodide.glob("pyyaml-*.whl")):
@@ -191,11 +207,46 @@ def chosen_packages(pyodide: Path | None, folder: Path, lesson: Lesson) -> Packa
     for name in WHEN_IMPORTED:
         if name in packages.chosen:
             packages.chosen[name]["imports"] += importing(lesson, name)
-    (folder / constants.PYODIDE_LOCK).write_text(json.dumps(packages.lock()))
-    for file in pyodide.glob("*") if pyodide else ():
-        if CORE.fullmatch(file.name) or file.name in packages.files():
-            shutil.copy(file, folder)
+    for name in packages.files():
+        if not (folder / name).exists():
+            bring(at, name, folder)
     return packages
+
+
+def bring(at: str | Path, name: str, folder: Path) -> None:
+    """A file of Pyodide, from a folder or its CDN."""
+    if isinstance(at, Path):
+        shutil.copy(at / name, folder)
+        return
+    try:
+        with urllib.request.urlopen(f"{at}/{name}", timeout=60) as answer:
+            (folder / name).write_bytes(answer.read())
+    except OSError as error:
+        raise LessonError(f"{at}/{name}: {error}: give --pyodide FOLDER") from error
+
+
+def with_bytecode(packages: Packages, work: Path) -> bool:
+    """Have the lock file written, with wheels of bytecode if Node.js is here to make them."""
+    lock, out = packages.folder / "pyodide-lock.json", work / "bytecode"
+    lock.write_text(json.dumps(packages.lock()))
+    if (node := shutil.which("node")) is None:
+        return False
+    out.mkdir()
+    large = [name for name in WHEN_IMPORTED if name in packages.chosen]
+    (out / "large.json").write_text(json.dumps(large))
+    here, start = Path(__file__), json.dumps(packages.with_what_they_need(*AT_ONCE, "mock-proxy"))
+    paths = (here.with_suffix(".mjs"), packages.folder, out, here.with_name("bytecode.py"))
+    call = [node, *map(str, paths), start]
+    done = subprocess.run(call, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise LessonError(f"the notebooks' packages do not start:\n{done.stderr[-3000:]}")
+    for wheel in out.glob("*.whl"):
+        packages.take(Path(shutil.copy(wheel, packages.folder)))
+    packages.chosen["mock-proxy"]["depends"].append("start-bytecode")
+    for name in large:
+        packages.chosen[name]["depends"].append(f"{name}-bytecode")
+    lock.write_text(json.dumps(packages.lock()))
+    return True
 
 
 def stand_in(folder: Path, name: str) -> Path:
@@ -203,7 +254,8 @@ def stand_in(folder: Path, name: str) -> Path:
     with tempfile.TemporaryDirectory() as temporary:
         top = Path(temporary) / name.replace("-", "_")
         top.mkdir()
-        (top / "__init__.py").write_text(source, encoding="utf-8")
+        if source:
+            (top / "__init__.py").write_text(source, encoding="utf-8")
         return pure_wheel(folder, name, "999", top, needs)
 
 
@@ -222,19 +274,20 @@ def importing(lesson: Lesson, package: str) -> list[str]:
 
 def settings(packages: Packages) -> Mapping[str, Any]:
     """Of JupyterLite."""
-    kernel: dict[str, Any] = {
+    kernel = {
+        "pyodideUrl": "./pyodide/pyodide.mjs",
         "disablePyPIFallback": not isinstance(packages.at, str),
         "loadPyodideOptions": {
             "lockFileURL": "./pyodide/pyodide-lock.json",
             "packages": packages.with_what_they_need(*AT_ONCE, "mock-proxy"),
         },
     }
-    if not isinstance(packages.at, str):
-        kernel["pyodideUrl"] = "./pyodide/pyodide.mjs"
     return {
         "jupyter-lite-schema-version": 0,
         "jupyter-config-data": {
             "appName": "LLM APIs for Research",
+            "exposeAppInBrowser": True,
+            "settingsOverrides": SETTINGS,
             "litePluginSettings": {PLUGIN: kernel},
         },
     }

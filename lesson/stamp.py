@@ -2,7 +2,7 @@
 
 The copy is what the site is built from, so the repository's own pages stay as they are. The last
 line of a page comes from the report of `lesson check --json`, and a page of which nothing ran gets
-none.
+none. With `--link`, an episode with Python ends with a link to its notebook that runs in a browser.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from lesson.editions import numbered
 from lesson.options import root_of
 from lesson.show import counted
 from lesson_runner import LANGUAGES
@@ -40,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FOLDER", help="where the copy goes"
     )
+    parser.add_argument(
+        "--link", metavar="ADDRESS", help="of the site of `lesson link`: episodes link to it"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -53,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
         raise LessonError(f"--out {options.out}: there is something else, so choose a new folder")
     checked = options.report.stat().st_mtime
     lines: dict[Path, str] = {}
+    names = numbered(lesson)
     for page in lesson.pages:
         line = last_line(lesson.read(page), records)
         if line and page.stat().st_mtime > checked:
@@ -60,14 +65,17 @@ def run(options: argparse.Namespace) -> int:
                 f"{lesson.relative(page)} was changed after {options.report} was written: "
                 "run `lesson check --json` again"
             )
-        lines[page] = line
+        lines[page] = f"*{line}*" if line else ""
+        if options.link and page.stem in names and lesson.read(page).to_run("python"):
+            opens = f"{options.link.rstrip('/')}/lab/index.html?path={names[page.stem]}.ipynb"
+            lines[page] += f"\n[Run this page in your browser]({opens})"
     copy(root, out)
     for page, line in lines.items():
         if line:
             copied = out / page.relative_to(root)
             text = copied.read_bytes().decode("utf-8")
-            copied.write_bytes(f"{text.rstrip()}\n\n*{line}*\n".encode())
-    stamped = sum(map(bool, lines.values()))
+            copied.write_bytes(f"{text.rstrip()}\n\n{line.strip()}\n".encode())
+    stamped = sum(line.startswith("*") for line in lines.values())
     print(f"{counted(stamped, 'page')} of {len(lines)} say when their blocks ran: {out}")
     return 0
 

@@ -62,8 +62,7 @@ class Packages:
                 if chosen and chosen["version"] != entry.get("version"):
                     raise LessonError(f"{one} is needed, and {name} is {chosen['version']} already")
                 if entry and fits(one, entry) and self._is_there(entry):
-                    at = f"{self.at}/" if isinstance(self.at, str) else ""
-                    self.chosen[name] = {**entry, "file_name": at + entry["file_name"]}
+                    self.chosen[name] = dict(entry)
                     needed += map(Requirement, entry["depends"])
                 elif name in COMPILED:
                     self.missing.add(name)

@@ -53,12 +53,13 @@ def test_the_workflow_stamps_what_really_ran_and_builds_that() -> None:
     stamped = next(step for step in pages if step.startswith("lesson stamp"))
     assert "--require-languages python,r,bash" in checked
     assert checked.split("--json ")[1] in stamped
+    assert '/link"' in stamped
     assert pages.index(checked) < pages.index(stamped)
     build = [str(step.get("run") or step["uses"]) for step in jobs["build"]["steps"]]
-    wanted = ("download-artifact", "git commit", "site.R . validate", "build-and-deploy@")
+    wanted = ("download-artifact", "git commit", "site.R . validate", "build-and-deploy@", "mv ")
     order = [next(n for n, step in enumerate(build) if name in step) for name in wanted]
     assert order == sorted(order)
-    assert jobs["build"]["needs"] == "pages"
+    assert jobs["build"]["needs"] == ["pages", "link"]
 
 
 @pytest.fixture

@@ -101,6 +101,19 @@ def test_the_copy_is_stamped_and_the_lesson_stays_as_it_is(lesson: Path) -> None
     assert (site / "episodes" / "a.md").read_text() == copied
 
 
+def test_episodes_with_python_link_to_their_notebook_in_a_browser(lesson: Path) -> None:
+    assert main(["check", "--json", "report.json"]) == 0
+    link = ["--link", "https://example.org/link/"]
+    assert main(["stamp", "report.json", "--out", "build/site", *link]) == 0
+    site = lesson / "build" / "site"
+    address = "https://example.org/link/lab/index.html?path=01-a.ipynb"
+    last = (site / "episodes" / "a.md").read_text().splitlines()[-2:]
+    assert last[0].startswith("*The code block of this page ran on ")
+    assert last[1] == f"[Run this page in your browser]({address})"
+    for page in ("episodes/b.md", "index.md"):
+        assert (site / page).read_text() == (lesson / page).read_text()
+
+
 def test_a_page_that_was_changed_after_the_report_is_refused(
     lesson: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,7 +29,9 @@ def start(base_url: str | None = None, model: str | None = None) -> None:
     keys.master.is_practice = True
     connect(create_app(config, keys), elsewhere=elsewhere)
     ThreadPoolExecutor.submit = at_once  # type: ignore[assignment,method-assign]
-    go_on_after_errors_that_are_meant(get_ipython().kernel)
+    shell = get_ipython()
+    shell.Completer.use_jedi = False  # `lesson link` leaves it out
+    go_on_after_errors_that_are_meant(shell.kernel)
     os.environ["LITELLM_BASE_URL"] = base_url or URL
     os.environ["LITELLM_API_KEY"] = getpass("Key: ") if base_url else keys.master_key
     os.environ["LITELLM_MODEL"] = model or config.names()[0]

@@ -22,8 +22,10 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 from chromium import PATIENCE, Browser, Page, expect, not_here
+from firefox import find_firefox, running_firefox
 from nbformat import NotebookNode
 
+from lesson import link
 from lesson_runner.judge.verdict import judge
 from lesson_runner.page.lesson import find_lesson
 from lesson_runner.run.blocks import _Text
@@ -31,6 +33,8 @@ from lesson_runner.run.happened import Execution, Failure
 from mock_proxy import RunningProxy
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.xdist_group("link")  # for all of these, one site is built
+
 LESSON = find_lesson(ROOT)
 EPISODES = [page.stem for page in LESSON.pages if page.parent.name == "episodes"]
 PYODIDE = Path(__file__).with_name("pyodide") / "node_modules" / "pyodide"
@@ -53,6 +57,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
+
+    def end_headers(self) -> None:
+        """A new version of a file is seen at once."""
+        self.send_header("Cache-Control", "no-cache")
+        super().end_headers()
 
 
 @pytest.fixture(scope="module")
@@ -108,12 +117,14 @@ def choose(tab: Page, menu: str, entry: str) -> None:
 
 def opened(tab: Page, address: str, name: str) -> None:
     tab.goto(f"{address}/lab/index.html?path={name}")
+    line = tab.get_by_role("status").filter(has_text="Python")
+    expect(line).to_contain_text(re.compile(r"^Python is (starting|ready)"))
     expect(tab.get_by_role("button", name=re.compile(r"^Python .* \| Idle$"))).to_be_visible()
 
 
 def downloaded(tab: Page, file: Path) -> NotebookNode:
     with tab.expect_download() as download:
-        choose(tab, "File", "Download")
+        tab.get_by_role("button", name="Download").click()
     download.value.save_as(file)
     return nbformat.read(file, as_version=4)
 
@@ -163,6 +174,26 @@ def test_a_notebook_runs_to_its_end(
     assert failures(episode, downloaded(tab, tmp_path / name)) == []
 
 
+def test_a_notebook_runs_in_firefox(address: str, site: Path) -> None:
+    program = find_firefox()
+    if program is None:
+        pytest.skip("there is no Firefox: on Debian, apt-get install firefox-esr")
+    episode = "api-introduction"
+    with running_firefox(program) as firefox:
+        firefox.open(f"{address}/lab/index.html?path={name_of(site, episode)}")
+        notebook = firefox.run("""
+            const line = document.querySelector("#python-line");
+            await new Promise((done) => {
+              const look = () => { if (line.textContent === "Python is ready.") done(); };
+              new MutationObserver(look).observe(line, { childList: true });
+              look();
+            });
+            await window.jupyterapp.commands.execute("notebook:run-all-cells");
+            return window.jupyterapp.shell.currentWidget.content.model.toJSON();
+        """)
+    assert failures(episode, nbformat.from_dict(notebook)) == []
+
+
 def test_a_proxy_that_allows_web_pages_can_be_asked_instead(
     tab: Page, address: str, site: Path, tmp_path: Path, proxy: RunningProxy
 ) -> None:
@@ -188,9 +219,13 @@ def test_a_proxy_that_allows_web_pages_can_be_asked_instead(
     assert key not in nbformat.writes(notebook)
 
 
-def test_changes_stay_when_the_page_is_opened_again(
+def test_changes_stay_until_their_notebook_is_deleted(
     tab: Page, address: str, site: Path, tmp_path: Path
 ) -> None:
+    def first() -> str:
+        notebook = downloaded(tab, tmp_path / name)
+        return next(cell.source for cell in notebook.cells if cell.cell_type == "code")
+
     name = name_of(site, "api-introduction")
     opened(tab, address, name)
     tab.locator(".jp-CodeCell .cm-content").first.click()
@@ -204,7 +239,12 @@ def test_changes_stay_when_the_page_is_opened_again(
 
     opened(tab, address, name)
 
-    notebook = downloaded(tab, tmp_path / name)
-    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
-    assert first.source.startswith("# Connect this")
-    assert first.source.endswith("\n# mine")
+    assert first() == f"{link.CONNECT}\n# mine"
+    tab.locator(".jp-DirListing-item", has_text=name).click(button="right")
+    tab.get_by_role("menuitem", name="Delete").click()
+    tab.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(tab.locator(".jp-Notebook")).to_have_count(0)
+
+    opened(tab, address, name)
+
+    assert first() == link.CONNECT.replace("Connect this", "Tie this")
