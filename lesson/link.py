@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 
 import nbformat
 import yaml
+from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 import mock_proxy
@@ -162,12 +163,29 @@ def contents(lesson: Lesson) -> dict[str, bytes]:
     }
 
 
+def with_what_is_not_there(cells: Iterable[NotebookNode]) -> Iterator[NotebookNode]:
+    """The cells, with a line where something is not as on a learner's computer."""
+    for number, cell in enumerate(cells):
+        if cell.cell_type == "markdown" and (commands := COMMANDS.search(cell.source)):
+            at = commands.start()
+            cell.source = f"{cell.source[:at]}{NO_TERMINAL}\n\n{cell.source[at:]}"
+        if cell.cell_type == "code" and "ThreadPoolExecutor(" in cell.source:
+            yield new_markdown_cell(NO_THREADS, id=f"link-threads-{number}")
+        yield cell
+
+
 def introduction() -> str:
     return Path(__file__).with_suffix(".txt").read_text(encoding="utf-8").rstrip()
 
 
+COMMANDS = re.compile(r"^```(?:bash|powershell)\b", re.MULTILINE)
+NO_TERMINAL = "*In the browser there is no terminal: this is to read.*"
+NO_THREADS = "*In the browser there are no threads: the tasks run one after the other.*"
+
+
 def connected(content: bytes) -> bytes:
     notebook = nbformat.reads(content.decode(), as_version=4)
+    notebook.cells = list(with_what_is_not_there(notebook.cells))
     notebook.cells[1:1] = [
         new_markdown_cell(introduction(), id="link-text"),
         new_code_cell(CONNECT, id="link-connect"),

@@ -1,6 +1,7 @@
 """What `lesson link` puts into its site. tests/browser/test_link_site.py tries the site itself."""
 
 import argparse
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,22 @@ def test_every_notebook_begins_with_the_same_two_cells() -> None:
     assert len(notebooks) == len(list((ROOT / "episodes").glob("*.md")))
     assert {notebook.cells[1].source for notebook in notebooks} == {link.introduction()}
     assert {notebook.cells[2].source for notebook in notebooks} == {link.CONNECT}
+
+
+def test_what_is_not_there_is_told_where_it_stands() -> None:
+    files = link.contents(find_lesson(ROOT))
+
+    def cells(name: str) -> list[Any]:
+        content = next(content for path, content in files.items() if path == f"{name}.ipynb")
+        return list(nbformat.reads(content.decode(), as_version=4).cells)
+
+    (curl,) = (cell.source for cell in cells("02-api-litellm") if "```bash" in cell.source)
+    assert f"{link.NO_TERMINAL}\n\n```bash\ncurl" in curl
+    notes, codes = zip(*itertools.pairwise(cells("08-classify-dataset")), strict=True)
+    above = [
+        n.source for n, c in zip(notes, codes, strict=True) if "ThreadPoolExecutor(" in c.source
+    ]
+    assert above == [link.NO_THREADS]
 
 
 def test_a_package_comes_from_pyodide_where_its_version_fits(tmp_path: Path) -> None:
