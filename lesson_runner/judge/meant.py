@@ -102,6 +102,8 @@ def _in_one_piece(text: str) -> str:
     if not first.split("\n", 1)[0].endswith("\\"):
         return ""
     rows = [line.rstrip(" \\") for line in first.split("\n")]
+    if not all(map(str.strip, rows)):
+        return ""
     while others:
         piece = others[0].split("\n")
         if len(piece) != len(rows):

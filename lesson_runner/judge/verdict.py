@@ -7,8 +7,8 @@ from itertools import takewhile
 from typing import Literal
 
 from lesson_runner.judge.compare import difference, matches
+from lesson_runner.judge.dependencies import makes, uses
 from lesson_runner.judge.meant import agrees, as_anywhere, is_left_open, is_output
-from lesson_runner.judge.needs import makes, uses
 from lesson_runner.page.episode import Block, Episode
 from lesson_runner.page.markdown import Fence, Text
 from lesson_runner.page.plain_text import binary_character, lines_of, normal, plain

@@ -119,6 +119,7 @@ def test_a_table_may_be_shown_in_one_piece() -> None:
     assert outcome(WIDE, BROKEN.format("8.0")) == "passed"
     assert outcome(WIDE, BROKEN.format("9.0")) == "failed"
     assert outcome(WIDE, BROKEN.format("8.0"), strict=True) == "failed"
+    assert outcome("a", "\\\nb\n\nc\nd") == "failed"  # no table at all
 
 
 def test_a_line_of_dots_stands_for_lines() -> None:
