@@ -7,6 +7,8 @@ Later on, the command takes off what is gone, and takes nothing new on unless it
 
 import argparse
 from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
 
 from lesson import check
 from lesson.options import lesson_of
@@ -15,12 +17,15 @@ from lesson_runner.judge.baseline import (
     NAME,
     Baseline,
     Known,
+    fingerprint,
+    is_not_reached,
     known_as,
     read_baseline,
     write_baseline,
 )
+from lesson_runner.page.episode import Episode
 from lesson_runner.page.lesson import Lesson
-from lesson_runner.verify import language_of
+from lesson_runner.verify import language_of, parts
 
 EXAMPLE = "lesson baseline"
 
@@ -46,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     takes_on = options.add or not (lesson.root / NAME).is_file()
     if not takes_on:
         now -= new
-    now += Counter(one for one in before if not was_checked(one, lesson, outcome))
+    now += Counter(one for one in before if not was_checked(one, lesson, episodes, outcome))
     write_baseline(lesson.root, now.elements())
     tell_causes(console, outcome.failed, few=0)
     gone = (Counter(before) - now).total()
@@ -62,14 +67,21 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def was_checked(known: Known, lesson: Lesson, outcome: Outcome) -> bool:
-    """Whether this run would have seen the failure. One of a page that is gone is gone as well."""
-    if not (lesson.root / known.page).is_file():
+def was_checked(
+    known: Known, lesson: Lesson, episodes: Mapping[Path, Episode], outcome: Outcome
+) -> bool:
+    """Whether this run would have seen the failure. One of a page, or of blocks, that are not there
+    any more is gone as well."""
+    page = lesson.root / known.page
+    if not page.is_file():
         return True
-    if not known.language:
-        return known.page in map(lesson.relative, lesson.pages)
+    if page not in episodes:
+        return False
+    if known.language not in map(language_of, parts(episodes[page])):
+        return True  # or it is of a directive, which was read
     return any(
         (one.episode.path, language_of(one.language)) == (known.page, known.language)
         and not one.missing
+        and known.block not in {fingerprint(r) for r in one.results if is_not_reached(r)}
         for one in outcome.checked
     )

@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--watch", action="store_true", help="afterwards, check each page again when it is saved"
     )
-    parser.set_defaults(brief=False)
+    parser.set_defaults(brief=False, quit=False)
 
 
 def add_arguments_of_one_run(parser: argparse.ArgumentParser) -> None:
@@ -255,21 +255,24 @@ def asks_nobody(options: argparse.Namespace, lesson: Lesson) -> bool:
 
 def wanted_by(options: argparse.Namespace, episode: Episode, console: Console) -> Wanted:
     """Shows what would change in each fence, and asks."""
-    answered = {"all": False, "quit": False}
+    all_of_the_page = False
 
     def wanted(fence: Fence, text: str) -> bool:
-        if answered["all"] or answered["quit"]:
-            return answered["all"]
+        nonlocal all_of_the_page
+        if all_of_the_page or options.quit:
+            return all_of_the_page
         shown = difflib.unified_diff(
             fence.text.splitlines(), text.splitlines(), "the page", "today", lineterm="", n=1
         )
         console.print(f"{episode.path}:{fence.line}", markup=False)
         console.print("\n".join(shown), markup=False)
-        answer = (
-            console.input("Write it? (y)es, (n)o, (a)ll of this page, (q)uit: ").strip().lower()
-        )
-        answered["all"], answered["quit"] = answer[:1] == "a", answer[:1] == "q"
-        return answer[:1] in ("y", "a")
+        try:
+            question = "Write it? (y)es, (n)o, (a)ll of this page, (q)uit: "
+            answer = console.input(question).strip().lower()[:1]
+        except EOFError:
+            answer = "q"
+        all_of_the_page, options.quit = answer == "a", answer == "q"
+        return answer in ("y", "a")
 
     return wanted
 

@@ -15,6 +15,7 @@ import yaml
 
 from lesson.main import main
 from lesson_runner.judge.baseline import Known, read_baseline, write_baseline
+from lesson_runner.judge.proposal import Proposal
 from lesson_runner.page.places import LessonError
 from lesson_runner.page.settings import read_settings
 
@@ -337,6 +338,45 @@ def test_update_leaves_alone_what_is_as_it_is_meant_and_what_follows_from_a_know
     assert "/somewhere/else" in page.read_text()
 
 
+def test_update_leaves_alone_what_needs_a_learners_typing(lesson: Path) -> None:
+    page = lesson / "episodes" / "02-second.md"
+    text = "```bash\n$ nano a.txt\n```\n\n```bash\n$ wc -w a.txt\n```\n\n```output\n3 a.txt\n```\n"
+    page.write_text(text)
+    assert main(["check", "--update", "--yes", str(page)]) == 0
+    assert page.read_text() == text
+
+
+def test_blocks_that_were_not_reached_are_not_gone(
+    adopted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = adopted / "episodes" / "01-first.md"
+    text = page.read_text()
+    page.write_text(f"```python\nimport os\nos._exit(3)\n```\n\n{text}")
+    assert main(["check"]) == 1
+    assert "gone" not in capsys.readouterr().out
+    assert main(["baseline"]) == 1
+    assert "has 3 known failures: 0 new, 0 gone" in capsys.readouterr().out
+    page.write_text(text)
+    assert main(["check"]) == 0
+
+
+def test_failures_of_blocks_that_are_deleted_are_gone(
+    adopted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (adopted / "episodes" / "01-first.md").write_text("No code any more.\n")
+    (adopted / "lesson.yaml").write_text("leave-out: [learners/*, episodes/02-second.md]\n")
+    assert main(["baseline"]) == 0
+    assert "has 0 known failures: 0 new, 3 gone" in capsys.readouterr().out
+
+
+def test_a_page_starts_in_a_folder_with_any_name() -> None:
+    proposal = Proposal(start="data #1", starts={"a b.md": ("x: y", 2, 1)})
+    assert yaml.safe_load(proposal.text()) == {
+        "start": "data #1",
+        "pages": {"a b.md": {"start": "x: y"}},
+    }
+
+
 def test_the_same_failure_twice_is_one_known_and_one_new(adopted: Path) -> None:
     page = adopted / "episodes" / "01-first.md"
     page.write_text(page.read_text() + "\n```python\nprint(1  /  0)\n```\n")
@@ -441,7 +481,8 @@ def test_a_baseline_that_nobody_can_read_is_told(tmp_path: Path, text: str) -> N
 
 def test_a_baseline_is_written_in_order_one_failure_a_line(tmp_path: Path) -> None:
     known = [
-        Known(page, "python", "output", "0" * 16, "x = 1") for page in ("b.md", "a.md", "a.md")
+        Known(page, "python", "output", "0" * 16, "1" * 16, "", "x = 1")
+        for page in ("b.md", "a.md", "a.md")
     ]
     write_baseline(tmp_path, known)
     lines = (tmp_path / "lesson-baseline.json").read_text().splitlines()

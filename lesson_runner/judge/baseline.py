@@ -30,8 +30,8 @@ class Known:
     language: str
     cause: str
     block: str
-    shown: str = ""
-    error: str = ""
+    shown: str
+    error: str
     begins: str = field(compare=False, default="")
 
 
@@ -51,16 +51,16 @@ class Baseline:
                 left[key] -= 1
             marked.append(replace(result, known=known))
         known_at = {result.place for result in marked if result.known}
-        # A new failure is not laid at the door of one that stays as it is.
+        # A new failure is not blamed on one that stays as it is.
         marked = [replace(r, follows="") if r.follows in known_at else r for r in marked]
-        failing = {known_as(result).block for result in marked if result.outcome == "failed"}
-        gone = (one for one in left.elements() if one.block not in failing)
+        fail = {fingerprint(r) for r in marked if r.outcome == "failed" or is_not_reached(r)}
+        gone = (one for one in left.elements() if one.block not in fail)
         return Marked(tuple(marked), tuple(gone))
 
 
 @dataclass(frozen=True)
 class Marked:
-    """Results, and the known failures of blocks that do not fail any more, in whatever way."""
+    """Results, and the known failures of blocks that pass now, or are not there any more."""
 
     results: tuple[Result, ...]
     gone: tuple[Known, ...]
@@ -75,14 +75,24 @@ def known_as(result: Result) -> Known:
         block.path,
         "" if block.role == "data" else block.language,
         cause_of(replace(result, follows="")).name,  # it stays when an earlier failure is gone
-        _fingerprint(text),
-        _fingerprint("\n".join(shown.text for shown in block.shown)),
+        fingerprint(result),
+        _hash("\n".join(shown.text for shown in block.shown)),
         failure.name if failure else "",
         first[:MOST_SHOWN],
     )
 
 
-def _fingerprint(text: str) -> str:
+def fingerprint(result: Result) -> str:
+    """Of the block's text, or of what is wrong with a directive."""
+    return _hash(result.block.source or result.reason)
+
+
+def is_not_reached(result: Result) -> bool:
+    """Whether an earlier block, or a kernel that is missing, kept a block from running."""
+    return result.outcome == "not run" and result.execution is None
+
+
+def _hash(text: str) -> str:
     return hashlib.sha256(text.strip().encode()).hexdigest()[:16] if text.strip() else ""
 
 
@@ -98,7 +108,7 @@ def read_baseline(root: Path) -> Baseline:
         line = getattr(error, "lineno", 1)
         raise LessonError(
             f"{NAME}:{line}: not as `lesson baseline` writes it ({error}): "
-            "write it again with that command"
+            "delete it, and write it again with that command"
         ) from None
 
 

@@ -4,16 +4,16 @@ Nothing here counts on a page that is `strict`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from lesson_runner.judge.compare import matches
-from lesson_runner.page.episode import Block, Shown
+from lesson_runner.page.episode import Block
 from lesson_runner.page.plain_text import normal
 from lesson_runner.page.published import as_jupyter_shows, without_moments
 
-OUR_HOME = re.compile(r"[^\s'\":]*[\\/]lesson-\w+[\\/]\w+[\\/]home\b")
-SOMEBODYS_HOME = re.compile(r"(?:/[cC])?(?:[A-Z]:)?[\\/](?:Users|home)[\\/]\w[\w.-]*")
+OUR_HOME = re.compile(r"(?<![^\s'\":])[^\s'\":]*[\\/]lesson-\w+[\\/]\w+[\\/]home\b")
+SOMEBODYS_HOME = re.compile(r"(?:/[cC])?(?:[A-Z]:)?[\\/](?:Users|home)[\\/]\w[\w-]*(?![\w.-])")
 
 LONG_NUMBER = re.compile(r"\b\d+\.\d{11,}\b")
 DIGITS = 14
@@ -21,11 +21,11 @@ DIGITS = 14
 
 IN_SOME_ORDER = {
     "bash": re.compile(r"(?:^|[|;&(]|\bdo\b)\s*(?:ls|find|du|grep\s+(?:\S+\s+)*?-\w*[rR])\b", re.M),
-    "python": re.compile(r"\b(?:glob|iglob|rglob|listdir|iterdir|scandir|walk|set)\("),
+    "python": re.compile(r"\b(?:glob|iglob|rglob|listdir|iterdir|scandir|walk)\(|(?<![.\w])set\("),
 }
 """What lists files, or the items of a set: their order is the computer's, their columns too."""
 
-SORTS = re.compile(r"\bsort(?:ed)?\b")
+SORTS = re.compile(r"\bsort|\bls[ \t]+(?:-\w+[ \t]+)*-\w*[tSrU]")
 
 SAYS_WHO = re.compile(r"^-?(?:bash|sh|zsh): (?:line \d+: )?", re.MULTILINE)
 QUOTES = re.compile("[`‘’]")
@@ -37,8 +37,14 @@ def agrees(block: Block, output: str) -> bool:
     shown = block.shows("output")
     of_none = shown and (not shown.text.strip() or shown.apart or is_left_open(block))
     if of_none and not normal(output):
-        return True  # it is of other code, which the text is about, or that learners write
-    return any(_agree(text, output, block) for text in _meant(block))
+        return True  # it belongs to other code, which the text is about, or that learners write
+    return is_output(_meant(block), block, output)
+
+
+def all_shown(block: Block) -> str:
+    """The outputs that stand directly below the block, in turn."""
+    first, *others = [shown for shown in block.shown if shown.kind == "output"]
+    return "".join([first.text, *(shown.text for shown in others if not shown.apart)])
 
 
 def is_left_open(block: Block) -> bool:
@@ -56,28 +62,28 @@ def _meant(block: Block) -> Iterator[str]:
 
     Then a second one shows what comes of other input, or what another block prints.
     """
-    texts = [shown.text for shown in block.shown if shown.kind == "output"]
-    yield from ("".join(map(normal, texts)), "\n".join(map(normal, texts)))
-    yield from (texts[0], as_jupyter_shows(texts[0]))
+    first, *others = [shown for shown in block.shown if shown.kind == "output"]
+    texts = [normal(shown.text) for shown in (first, *others)]
+    yield from ("".join(texts), "\n".join(texts))
+    if all(shown.apart for shown in others):
+        yield from (first.text, as_jupyter_shows(first.text))
 
 
-def is_output(shown: Shown, block: Block, output: str) -> bool:
-    return _agree(shown.text, output, block)
-
-
-def _agree(shown: str, actual: str, block: Block) -> bool:
-    compare = block.compare
-    if matches(shown, actual, compare):
+def is_output(texts: Iterable[str], block: Block, output: str) -> bool:
+    """Whether one of these texts shows this output, wherever the block ran."""
+    texts, compare = list(texts), block.compare
+    if any(matches(text, output, compare) for text in texts):
         return True
-    shown, actual = _on_any_computer(shown), _on_any_computer(actual)
-    if matches(shown, actual, compare):
+    texts, output = list(map(_on_any_computer, texts)), _on_any_computer(output)
+    if any(matches(text, output, compare) for text in texts):
         return True
-    if (table := _in_one_piece(actual)) and matches(shown, table, replace(compare, blanks=False)):
-        return True
+    if table := _unwrapped_table(output):
+        return any(matches(text, table, replace(compare, blanks=False)) for text in texts)
     lists = IN_SOME_ORDER.get(block.language)
     if lists is None or not lists.search(block.source) or SORTS.search(block.source):
         return False
-    return matches(shown.replace("\\\n", "\n"), actual, replace(compare, order=False))
+    in_any_order = replace(compare, order=False)
+    return any(matches(text.replace("\\\n", "\n"), output, in_any_order) for text in texts)
 
 
 def _on_any_computer(text: str) -> str:
@@ -92,7 +98,7 @@ def _shorter(match: re.Match[str]) -> str:
     return f"{float(match[0]):.{places}f}" if 0 < places < len(fraction) else match[0]
 
 
-def _in_one_piece(text: str) -> str:
+def _unwrapped_table(text: str) -> str:
     """A table that pandas breaks at 80 columns, as it prints it where there is more room.
 
     Each line of a later piece begins with the name of its row once more. Empty if `text` is no

@@ -3,6 +3,7 @@
 Nothing here is certain: each line says what it was taken from, and a maintainer decides.
 """
 
+import json
 import re
 import sys
 from collections import Counter
@@ -75,7 +76,9 @@ class Proposal:
             lines.append("folders: []  # the lesson ships nothing but archives")
         lines += _list("unpack", dict.fromkeys(self.unpack, files))
         if self.start:
-            lines.append(f"start: {self.start}  # where most of the files are that the code names")
+            lines.append(
+                f"start: {_quoted(self.start)}  # where most of the files are that the code names"
+            )
         lines += _list("hosts", {h: f"{_blocks(n)} asked for it" for h, n in self.hosts.items()})
         if self.compare:
             blocks = _blocks(sum(self.compare.values()))
@@ -86,14 +89,14 @@ class Proposal:
         pages = sorted({*self.continues, *self.starts})
         lines += ["pages:"] if pages else []
         for page in pages:
-            lines.append(f"  {page}:")
+            lines.append(f"  {_quoted(page)}:")
             if page in self.starts:
                 start, pass_here, pass_there = self.starts[page]
                 why = f"{_blocks(pass_here)} agree from here, {pass_there} from the lesson's start"
                 lines.append(f"    start: {_quoted(start)}  # {why}")
             if page in self.continues:
                 before, name = self.continues[page]
-                lines.append(f"    continues: {before}  # which defines `{name}`")
+                lines.append(f"    continues: {_quoted(before)}  # which defines `{name}`")
         return "\n".join([*lines, ""])
 
 
@@ -111,7 +114,7 @@ def _list(key: str, items: dict[str, str]) -> list[str]:
 
 def _quoted(text: str) -> str:
     """As YAML wants it."""
-    return f'"{text}"' if "*" in text or text in ("", "~") else text
+    return text if re.fullmatch(r"[\w./-]+", text) else json.dumps(text, ensure_ascii=False)
 
 
 def files_named(episodes: Iterable[Episode]) -> Counter[str]:

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from lesson_runner.judge.compare import json_difference, matches, merge_json, merge_text
 from lesson_runner.judge.meant import OUR_HOME, agrees
-from lesson_runner.judge.verdict import Result, above_the_error, following, judge, same_error
+from lesson_runner.judge.verdict import (
+    Result,
+    above_the_error,
+    completed,
+    following,
+    judge,
+    same_error,
+)
 from lesson_runner.page import exact_json
 from lesson_runner.page.episode import Episode, Figure, Shown
 from lesson_runner.page.images import signed
@@ -55,7 +62,11 @@ def update_page(
     """
     results = tuple(results)
     # After a failure, nothing tells reliably what the page should show.
-    happened = [r.execution for r in results if r.execution and not r.follows and not r.explained]
+    happened = [
+        r.execution
+        for r in results
+        if r.execution and r.outcome != "not run" and not r.follows and not r.explained
+    ]
     # A fence with a problem may hold more than what the page shows, such as the block after it.
     faulty = [problem.line for problem in episode.problems]
     edits = [
@@ -187,12 +198,14 @@ def _judged_again(episode: Episode, results: tuple[Result, ...]) -> tuple[Result
             judged += _answers_again(episode, old)
             continue
         blocks = episode.to_run(language)
-        for block, result in zip(blocks, old, strict=True):
-            if result.execution is None:
-                judged.append(replace(result, block=block))
-            else:
-                again = judge(replace(result.execution, block=block))
-                judged.append(following(again, result.follows))
+        again = [
+            judge(replace(result.execution, block=block))
+            if result.execution
+            else replace(result, block=block)
+            for block, result in zip(blocks, old, strict=True)
+        ]
+        for now, result in zip(completed(again, episode), old, strict=True):
+            judged.append(replace(following(now, result.follows), explained=result.explained))
     return tuple(judged)
 
 

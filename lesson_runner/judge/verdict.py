@@ -3,16 +3,15 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from typing import Literal
 
 from lesson_runner.judge.compare import difference, matches
 from lesson_runner.judge.dependencies import makes, uses
-from lesson_runner.judge.meant import agrees, as_anywhere, is_left_open, is_output
+from lesson_runner.judge.meant import agrees, all_shown, as_anywhere, is_left_open, is_output
 from lesson_runner.page.episode import Block, Episode
-from lesson_runner.page.markdown import Fence, Text
+from lesson_runner.page.markdown import Text
 from lesson_runner.page.plain_text import binary_character, lines_of, normal, plain
-from lesson_runner.page.published import EDITED, ENDS_IN_AN_ERROR
+from lesson_runner.page.published import EDITED, SPEAKS_OF_ITS_ERROR
 from lesson_runner.run.happened import Execution, Run
 
 Outcome = Literal["passed", "failed", "not run", "shown"]
@@ -73,29 +72,28 @@ def results_of_run(
     blocks = episode.to_run(language)
     if run.start_problem:
         return none_reached(blocks, run.start_problem)
+    judged = (judge(execution, answers_vary=answers_vary) for execution in run.executions)
     results: list[Result] = []
     culprit = ""
     missing: set[str] = set()
     challenges: set[int] = set()
-    for position, block in enumerate(blocks):
-        if position >= len(run.executions):
-            results.append(Result(block, "not run", f"not reached: {culprit} failed"))
-            continue
-        execution = run.executions[position]
-        result = judge(execution, answers_vary=answers_vary)
+    for result in completed(judged, episode):
+        block, execution = result.block, result.execution
         explained = result.outcome == "failed" and (
             not missing.isdisjoint(uses(block)) or block.challenge in challenges
         )
         results.append(replace(following(result, culprit), explained=explained))
-        fails = stops(execution, answers_vary=answers_vary)
-        if fails and not _is_to_be_completed(block, blocks):
+        stopped = execution is not None and stops(execution, answers_vary=answers_vary)
+        if stopped and result.outcome == "failed" and not _is_to_be_completed(block, blocks):
             culprit = culprit or result.place
             missing |= makes(block)
             challenges |= {block.challenge} - {0}
-    return completed(results, episode)
+    reason = f"not reached: {culprit} failed"
+    rest = (Result(block, "not run", reason) for block in blocks[len(results) :])
+    return (*results, *rest)
 
 
-COMPLETED = "does not run by itself: the solution of its challenge does"
+COMPLETED = "it raises an error, and the solution of its challenge does not"
 TYPED = "it needs what a learner types into {}"
 NAME = re.compile(r"[\w.-]+")
 
@@ -134,17 +132,24 @@ def completed(results: Iterable[Result], episode: Episode) -> tuple[Result, ...]
 
 
 def _is_named(execution: Execution, episode: Episode) -> bool:
-    """Whether the text between the block and the next fence tells of the error of Python."""
+    """Whether the paragraph below the block tells of the error of Python."""
     block, failure = execution.block, execution.failure
     if failure is None or block.language != "python" or block.shown:
         return False
-    after = (element for element in episode.elements if element.line > block.line)
-    below = takewhile(lambda element: not isinstance(element, Fence), after)
-    text = " ".join(element.content for element in below if isinstance(element, Text))
-    is_code = failure.name not in ("SyntaxError", "IndentationError", "TabError")
-    return failure.name in NAME.findall(text) or (
-        is_code and ENDS_IN_AN_ERROR.search(text) is not None
+    below = next((element for element in episode.elements if element.line > block.line), None)
+    if not isinstance(below, Text):
+        return False
+    paragraph = re.split(r"\n[ \t]*\n", below.content.strip())[0]
+    return failure.name in NAME.findall(paragraph) or (
+        failure.name not in HAVE_OTHER_REASONS and SPEAKS_OF_ITS_ERROR.search(paragraph) is not None
     )
+
+
+HAVE_OTHER_REASONS = {
+    *("SyntaxError", "IndentationError", "TabError", "ModuleNotFoundError", "ImportError"),
+    *("FileNotFoundError", "OSError", "ConnectionError", "URLError", "StdinNotImplementedError"),
+}
+"""Errors that nobody means who does not name them."""
 
 
 def _is_shown_in_turn(execution: Execution, results: Iterable[Result]) -> bool:
@@ -164,7 +169,7 @@ def _is_shown_in_turn(execution: Execution, results: Iterable[Result]) -> bool:
         and block.challenge > 0
         and len(outputs) > 1
         and all(
-            shown.apart and any(is_output(shown, block, text) for text in printed)
+            shown.apart and any(is_output([shown.text], block, text) for text in printed)
             for shown in outputs
         )
     )
@@ -300,6 +305,8 @@ def _prints_its_error(execution: Execution) -> bool:
     block, shown = execution.block, execution.block.shows("output")
     if block.strict or block.language != "bash" or shown is None:
         return False
+    if not shown.text.replace("...", "").strip():
+        return False  # it would be any error
     printed = as_anywhere(plain(execution.printed))
     return matches(as_anywhere(shown.text), printed, block.compare)
 
@@ -391,7 +398,7 @@ def _output(execution: Execution) -> Failed:
         return None
     if not shown.text.strip() and not normal(execution.output):
         return "the block prints nothing: remove the empty `output` fence", shown.line, ""
-    if detail := difference(shown.text, execution.output, compare=block.compare):
+    if detail := difference(all_shown(block), execution.output, compare=block.compare):
         reason = "the block prints something else than the page shows"
         return reason, shown.line, detail
     return None

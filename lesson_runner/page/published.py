@@ -19,18 +19,21 @@ MORE_OF_BASH = re.compile(r"> ?")
 WINDOWS = re.compile(r"(?:PS )?(?:[A-Z]:[^>]*)?> ")
 
 BLANK = re.compile(r"(?<![A-Za-z0-9_])_{3,}(?![A-Za-z0-9_])|\?{3,}")
-PLACEHOLDER = re.compile(r"(?<!<)<[A-Za-z]\w*(?:[ _-]\w+)*>")
+PLACEHOLDER = re.compile(r"(?<![^\s/=@:])<[A-Za-z][A-Za-z0-9]*(?:[ _-][A-Za-z0-9]+)*>(?![\w<])")
 """In a command: `pip install <package name>`."""
+IN_QUOTES = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 
-EDITED = re.compile(r"^\s*(?:nano|vi|vim|emacs)\s+(?:-\S+\s+)*(?:\S*/)?([\w.-]+)", re.MULTILINE)
+EDITED = re.compile(
+    r"^[ \t]*(?:nano|vi|vim|emacs)[ \t]+(?:-\S+[ \t]+)*(?:\S*/)?([\w.-]+)", re.MULTILINE
+)
 """A command that opens a file in an editor."""
 
-FOR_A_PERSON = re.compile(
+INTERACTIVE = re.compile(
     r"(?:python[3w]?|ipython3?|R|jupyter[ -](?:lab|notebook)\b.*|man [\w.-]+|i?top|htop|exit)\s*&?"
 )
 """A command that opens what somebody types or looks at."""
 
-COMMENT_ALONE = re.compile(r"^(\s*)#", re.MULTILINE)
+COMMENT_ALONE = re.compile(r"^([ \t]*)#", re.MULTILINE)
 HEADER = re.compile(r"[ \t]*(?:if|for|while|with|def|class|try|elif|else|except|finally)\b.*:")
 GOES_ON = {"if x:": re.compile(r"(?:elif|else)\b"), "try:": re.compile(r"(?:except|finally)\b")}
 """What begins the statement that a fragment goes on with, and how the fragment begins."""
@@ -41,11 +44,13 @@ SPEAKS_OF_AN_ERROR = re.compile(
     re.IGNORECASE,
 )
 
-ENDS_IN_AN_ERROR = re.compile(
-    r"\b(?:gets?|got|gives?|gave|raises?|raised|throws?|produces?|produced|returns?|causes?|see)\b"
-    r"[^.:]{0,40}\b(?:error|exception)\b",
+SPEAKS_OF_ITS_ERROR = re.compile(
+    r"(?<!\bno longer )(?<!\bnot )(?<!\bnever )"
+    r"\b(?:gets?|got|gives?|gave|raises?|raised|throws?|produces?|produced|causes?)\b"
+    r"(?: (?!no |standard|mean|squared|rounding)[\w'’-]+){0,3} (?:error|exception)\b",
     re.IGNORECASE,
 )
+"""`you get an error`, `our code produced an error message`."""
 
 CUT = re.compile(
     r"^[ \t]*(?:\.\.[ \t.]*\.|⋮(?:[ \t]+⋮)*|…|\[(?:\.\.\.|…|output truncated|truncated|snip)\]"
@@ -104,25 +109,29 @@ def _is_an_operator(line: str, language: str) -> bool:
 
 def has_blanks(source: str, language: str) -> bool:
     """Whether a learner is to fill something in: `____`, `???`, in the shell `<name>`."""
-    if language == "bash" and not TRACEBACK["python"].search(source):
-        return bool(BLANK.search(source) or PLACEHOLDER.search(source))
-    return bool(BLANK.search(source))
+    if BLANK.search(source):
+        return True
+    # A here-document may hold HTML, and a traceback `<module>`.
+    if language != "bash" or "<<" in source or TRACEBACK["python"].search(source):
+        return False
+    return bool(PLACEHOLDER.search(IN_QUOTES.sub("''", source)))
 
 
 def is_for_a_person(source: str) -> bool:
     """Whether a block of the shell only opens programs that somebody works in."""
     commands = [line.strip() for line in source.splitlines() if line.strip()]
-    return bool(commands) and all(map(FOR_A_PERSON.fullmatch, commands))
+    return bool(commands) and all(map(INTERACTIVE.fullmatch, commands))
 
 
 def is_fragment(source: str) -> bool:
     """Whether Python code shows a part of something: headers alone, how a statement goes on, a
-    body that is but a comment, or lines with `...` above or below."""
+    body that is only a comment, or lines with `...` above or below."""
+    source = textwrap.dedent(source)
     lines = [line for line in source.splitlines() if line.strip() and line.strip()[0] != "#"]
     if lines and all(HEADER.fullmatch(line.partition("#")[0].rstrip()) for line in lines):
         return True
-    if len(lines) > 1 and "..." in (lines[0].strip(), lines[-1].strip()):
-        return _is_code(textwrap.dedent(source))
+    if len(lines) > 1 and "..." in (lines[0].rstrip(), lines[-1].rstrip()):
+        return _is_code(source)
     if not _is_code(source) and _is_code(COMMENT_ALONE.sub(r"\1pass  #", source)):
         return True
     return any(
@@ -162,8 +171,8 @@ CHANGES_EACH_TIME = re.compile(
 
 
 def without_moments(text: str) -> str:
-    """The text without what is another one in each run."""
-    return CHANGES_EACH_TIME.sub("...", text)
+    """The text with one word for each of what is another one in each run."""
+    return CHANGES_EACH_TIME.sub("MOMENT", text)
 
 
 def as_jupyter_shows(text: str) -> str:

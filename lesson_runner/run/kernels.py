@@ -47,8 +47,10 @@ REFUSED = (
     *("apt", "apt-get", "aptitude", "dnf", "yum", "brew", "conda", "mamba", "micromamba"),
     *("uv", "pipx", "sudo", "su", "doas"),
 )
+"""Programs that `inside/refuse.sh` stands in for, if they are here."""
+
 EDITORS = ("nano", "vi", "vim", "emacs")
-"""Programs that `inside/refuse.sh` stands in for. It needs nothing else to stand in for editors."""
+"""Editors, for which it stands in anywhere."""
 
 R_LIBRARIES = (
     "R/%p-library/%v",

@@ -47,6 +47,9 @@ OTHER = {
     "more than the last digits": ("3.17227048952637", "3.17227048962637"),
     "a float that is not the number": ("0.3", "0.30000000000000004"),
     "something": ("", "1"),
+    "a file in the folder of homes": ("/home/b.txt", "/home/a.txt"),
+    "something else than a moment": ("2024-01-01 00:00:00", "banana"),
+    "something else than an address": ("0xffffff", "..."),
 }
 
 
@@ -82,6 +85,9 @@ def test_files_and_the_items_of_a_set_come_in_some_order(code: str, language: st
     [
         ("cat list", "bash"),
         ("ls | sort -r", "bash"),
+        ("ls -F -t", "bash"),
+        ("ax.set(1)", "python"),
+        ("print(pd.concat(map(pd.read_csv, glob.glob('*'))).sort_values('a'))", "python"),
         ("print(*sorted(glob.glob('*')))", "python"),
     ],
 )
@@ -185,6 +191,10 @@ def test_an_error_that_the_text_below_names_is_meant(made_lesson: MadeLesson) ->
     for below, wanted in [
         ("At the bottom it says `KeyError: 'a'`.", "passed"),
         ("Then you get an error.", "passed"),
+        ("Our code produced an error message.", "passed"),
+        ("It no longer raises an error.", "failed"),
+        ("This gives the standard error of the mean.", "failed"),
+        ("It is as we want.\n\nThen you get an error.", "failed"),
         ("Errors are of use.", "failed"),
         ("", "failed"),
     ]:
@@ -226,7 +236,44 @@ def test_what_is_no_code_raises_no_error_that_is_meant(made_lesson: MadeLesson) 
     assert [result.outcome for result in named] == ["passed"]
 
 
+@pytest.mark.parametrize("code", ["import nosuchmodule", "open('nowhere.csv')"])
+def test_a_file_that_is_missing_is_never_meant_unless_it_is_named(
+    made_lesson: MadeLesson, code: str
+) -> None:
+    page = f"```python\n{code}\n```\n\nYou get an error.\n"
+    assert [result.outcome for result in made_lesson.check(page).results] == ["failed"]
+
+
+def test_an_error_that_is_meant_is_no_culprit(made_lesson: MadeLesson) -> None:
+    page = "```python\ndata = {}['a']\n```\n\nYou get an error.\n\n```python\n1 / 0 * data\n```\n"
+    meant, failed = made_lesson.check(page).results
+    assert (meant.outcome, failed.outcome) == ("passed", "failed")
+    assert (failed.follows, failed.explained) == ("", False)
+
+
+@pytest.mark.parametrize("shown", ["...", "...\n"])
+def test_dots_alone_are_no_message_of_the_shell(shown: str) -> None:
+    page = f"```bash\nnosuchprogram\n```\n```output\n{shown}\n```\n"
+    (block,) = read_episode("episodes/page.md", page, strict=False).blocks
+    said = "bash: line 1: nosuchprogram: command not found"
+    assert judge(Execution(block, "", said, Failure("ExitStatus", said))).outcome == "failed"
+
+
+@pytest.mark.parametrize("text", ["a" * 100_000, "/" * 50_000, "\n" * 50_000 + "x"])
+def test_long_outputs_take_no_time(text: str) -> None:
+    assert outcome("banana", text) == "failed"
+
+
+def test_only_an_output_below_a_paragraph_may_be_of_other_input(made_lesson: MadeLesson) -> None:
+    page = "```python\nprint(1)\n```\n```output\n1\n```\n{}```output\n2\n```\n"
+    for between, wanted in [("With 2 it prints\n\n", "passed"), ("", "failed")]:
+        (result,) = made_lesson.check(page.format(between)).results
+        assert result.outcome == wanted
+
+
 def test_an_editor_saves_an_empty_file_and_nobody_types(made_lesson: MadeLesson) -> None:
     results = made_lesson.check(EDITED, "bash").results
     assert [r.outcome for r in results] == ["passed", "passed", "not run", "failed"]
     assert results[2].reason == "it needs what a learner types into middle.sh"
+    (alone,) = made_lesson.check("```bash\n$ nano\n$ ls nowhere\n```\n", "bash").failed
+    assert "nowhere" in alone.message

@@ -89,6 +89,10 @@ def test_what_is_a_blank(source: str, expected: bool) -> None:
         ("cd ____\n", True),
         ("sort <names.txt >sorted.txt\n", False),
         ("cat <<END\na\nEND\n", False),
+        ("cat <<END\n<html>\nEND\n", False),
+        ("grep '<title>' a.html\n", False),
+        ("sort <in>out\n", False),
+        ("echo <a" + "_b" * 1000 + "\n", False),
         ("Traceback (most recent call last):\n  File 'a.py', line 5, in <module>\n", False),
     ],
 )
@@ -146,7 +150,7 @@ FRAGMENT = """
 def test_a_fragment_counts_as_shown_where_its_solution_runs(published_lesson: MadeLesson) -> None:
     checked = check(published_lesson, FRAGMENT.format(shown="a\n    b"))
     assert [r.outcome for r in checked] == ["not run", "passed", "passed"]
-    assert checked[0].reason == "does not run by itself: the solution of its challenge does"
+    assert checked[0].reason == "it raises an error, and the solution of its challenge does not"
     assert not any(result.follows for result in checked)
 
 
@@ -174,6 +178,7 @@ def test_a_strict_page_says_itself_that_code_is_starter_code(made_lesson: MadeLe
         ("def main(args):\n    # do things\n\nmain(1)\n", True),
         ("Q1  Q2\n0  1\n...\n", False),  # an output
         ("def f():\n    ...\n\nf()\n", False),
+        ("class MyError(Exception):\n    ...\n", False),
         ("...\n", False),
         ("for a in b:\nprint(a)\n", False),  # an author forgot the blanks
         ("else\n    print(a)\n", False),
