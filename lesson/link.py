@@ -88,7 +88,7 @@ SETTINGS = {
     "@jupyterlab/notebook-extension:panel": {
         "toolbar": [{"name": "download", "command": "docmanager:download", "rank": 11}]
     },
-    # Who runs a cell at once is not asked for a kernel.
+    # Running a cell at once asks for no kernel.
     "@jupyterlab/notebook-extension:tracker": {"autoStartDefaultKernel": True},
 }
 """Of JupyterLab, where they differ from its own."""
@@ -257,7 +257,8 @@ def with_bytecode(packages: Packages, work: Path) -> bool:
     call = [node, *map(str, paths), start]
     done = subprocess.run(call, check=False, capture_output=True, text=True)
     if done.returncode:
-        raise LessonError(f"the notebooks' packages do not start:\n{done.stderr[-3000:]}")
+        said = done.stderr[-3000:]
+        raise LessonError(f"the notebooks' packages do not start in {node} (is it old?):\n{said}")
     for wheel in out.glob("*.whl"):
         packages.take(Path(shutil.copy(wheel, packages.folder)))
     packages.chosen["mock-proxy"]["depends"].append("start-bytecode")

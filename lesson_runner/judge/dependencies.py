@@ -12,8 +12,8 @@ FILE = re.compile(r"[\"']([^\"'\n]*\.\w+)[\"']")
 
 MADE = {
     "python": re.compile(
-        r"^[ \t]*(?:(?:def|class|for|import)[ \t]+(\w+)"
-        r"|(?:with|from|import)\b.*\b(?:as|import)[ \t]+(\w+)"
+        r"^[ \t]*(?:(?:with|from|import)\b.*\b(?:as|import)[ \t]+(\w+)"
+        r"|(?:def|class|for|import)[ \t]+(\w+)"
         r"|(\w+)(?:\[[^\]\n]*\]|\.\w+)*[ \t]*[-+*/]?=(?!=))",
         re.MULTILINE,
     ),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Literal
 
 from lesson_runner.judge.compare import difference, matches
@@ -136,10 +137,14 @@ def _is_named(execution: Execution, episode: Episode) -> bool:
     block, failure = execution.block, execution.failure
     if failure is None or block.language != "python" or block.shown:
         return False
-    below = next((element for element in episode.elements if element.line > block.line), None)
-    if not isinstance(below, Text):
-        return False
-    paragraph = re.split(r"\n[ \t]*\n", below.content.strip())[0]
+    below = (element for element in episode.elements if element.line > block.line)
+    lines: list[Text] = []
+    for element in takewhile(lambda element: isinstance(element, Text), below):
+        assert isinstance(element, Text)
+        if lines and element.line > lines[-1].line + 1:
+            break  # another paragraph
+        lines.append(element)
+    paragraph = " ".join(line.content for line in lines)
     return failure.name in NAME.findall(paragraph) or (
         failure.name not in HAVE_OTHER_REASONS and SPEAKS_OF_ITS_ERROR.search(paragraph) is not None
     )

@@ -117,6 +117,7 @@ def test_another_error_may_follow_from_one_that_kept_a_name_from_being_defined(
         ("open('a.txt', 'w').write(1)", "[][len('a.txt')]", "consequence"),
         ("from math import (sin,\n    nosuchname)", "nosuchname(1)", "consequence"),
         ("a, b = 1 / 0", "b", "consequence"),
+        ("%matplotlib inline\nimport nosuchname as n", "n.f()", "consequence"),
         ("data.b.c = 1 / 0", "data.b", "consequence"),
         ("x = 1 / 0\n", "len(5)", "error"),
         ("furn\neniroulf\n", "len(5)", "error"),

@@ -189,7 +189,7 @@ def test_a_solution_shows_what_each_program_of_the_challenge_prints(
 def test_an_error_that_the_text_below_names_is_meant(made_lesson: MadeLesson) -> None:
     page = "```python\n{{}}['a']\n```\n{below}\n```python\n1\n```\n"
     for below, wanted in [
-        ("At the bottom it says `KeyError: 'a'`.", "passed"),
+        ("At the bottom\nit says `KeyError: 'a'`.", "passed"),
         ("Then you get an error.", "passed"),
         ("Our code produced an error message.", "passed"),
         ("It no longer raises an error.", "failed"),
