@@ -136,7 +136,7 @@ OTHER_NAMES = {
 }
 """What pip calls the packages of modules that may not be installed here."""
 
-MISSING_NAME = re.compile(r"(?:No module named|there is no package called) ['‘\"](\w+)")
+MISSING_NAME = re.compile(r"(?:No module named|there is no package called) ['‘\"]?(\w+)")
 MISSING_FILE = re.compile(
     r"No such file or directory|FileNotFoundError|cannot open (?:file|the connection)"
     r"|not a directory|No files? matched|does not exist|unable to open database|no such table"
@@ -189,7 +189,7 @@ def _name_of_error(result: Result, execution: Execution) -> str:
     failure = execution.failure
     assert failure is not None
     said = f"{failure.name} {failure.text} {result.reason}"
-    if execution.block.language == "bash":
+    if execution.block.language == "bash" or failure.name == "CalledProcessError":
         said += plain(execution.printed)
     if wanted := result.block.shows("error"):
         missing = execution.block.language == "bash" or (

@@ -30,6 +30,7 @@ FAILURES = {
     "name": block("print(missing)"),
     "file": block("open('nowhere.csv')"),
     "package": block("import nopackagehasthisname"),
+    "package ": block("!python -m nopackagehasthisname"),
     "input": block("input()"),
     "stopped": block("while True: pass"),
     "blanks": block("print('a  b')", "a b"),
