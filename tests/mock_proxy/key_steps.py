@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 import time
+from http.client import RemoteDisconnected
 from typing import Any
 
 import contract
@@ -119,8 +120,19 @@ def told(url: str, story: str, *, wait: bool = False) -> list[tuple[str, Answer]
             request["headers"]["authorization"] = f"Bearer {new}"
         if wait and case in LATE:
             time.sleep(MOMENT)
-        answers.append((case, contract.send(url, request)))
+        answers.append((case, _sent(url, request, again=wait)))
     return answers
+
+
+def _sent(url: str, request: dict[str, Any], *, again: bool) -> Answer:
+    """The answer. A LiteLLM on a busy machine may close a connection without one: it is asked
+    `again`."""
+    try:
+        return contract.send(url, request)
+    except RemoteDisconnected:
+        if not again:
+            raise
+        return contract.send(url, request)
 
 
 def recorded_step(step: str, version: str) -> Answer:
@@ -153,7 +165,7 @@ def stepped(url: str, *, wait: bool = False) -> dict[str, Answer]:
         request = re.sub(r"#(\w+)#", hash_of, request)
         if wait and name in LATE:
             time.sleep(MOMENT)
-        answers[name] = contract.send(url, json.loads(request))
+        answers[name] = _sent(url, json.loads(request), again=wait)
         if name.startswith("gen_") and answers[name]["status"] == 200:
             keys[name[4:]] = json.loads(answers[name]["body_text"])["key"]
     return answers
