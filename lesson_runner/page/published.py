@@ -23,8 +23,9 @@ PLACEHOLDER = re.compile(r"(?<![^\s/=@:])<[A-Za-z][A-Za-z0-9]*(?:[ _-][A-Za-z0-9
 """In a command: `pip install <package name>`."""
 IN_QUOTES = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 
+EDITORS = ("nano", "vi", "vim", "emacs")
 EDITED = re.compile(
-    r"^[ \t]*(?:nano|vi|vim|emacs)[ \t]+(?:-\S+[ \t]+)*(?:\S*/)?([\w.-]+)", re.MULTILINE
+    rf"^[ \t]*(?:{'|'.join(EDITORS)})[ \t]+(?:-\S+[ \t]+)*(?:\S*/)?([\w.-]+)", re.MULTILINE
 )
 """A command that opens a file in an editor."""
 

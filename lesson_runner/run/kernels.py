@@ -25,6 +25,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
 from lesson_runner.page.episode import Episode
+from lesson_runner.page.published import EDITORS
 from lesson_runner.page.settings import HOME, NOTHING_SAID, Needs
 from lesson_runner.run.fork_server import (
     INSIDE,
@@ -48,9 +49,6 @@ REFUSED = (
     *("uv", "pipx", "sudo", "su", "doas"),
 )
 """Programs that `inside/refuse.sh` stands in for, if they are here."""
-
-EDITORS = ("nano", "vi", "vim", "emacs")
-"""Editors, for which it stands in anywhere."""
 
 R_LIBRARIES = (
     "R/%p-library/%v",
@@ -200,12 +198,15 @@ def kernel_environment(
 def _refusing(folder: Path, path: str) -> Path:
     """A folder of programs that stand before the real ones of the same names in `path`."""
     folder.mkdir()
-    for name in (*REFUSED, *EDITORS):
-        if real := name if name in EDITORS else shutil.which(name, path=path):
-            words = shlex.join([(INSIDE / "refuse.sh").as_posix(), name, Path(real).as_posix()])
-            file = folder / name
-            file.write_text(f'#!/bin/sh\nexec sh {words} "$@"\n', encoding="utf-8", newline="\n")
-            file.chmod(0o755)
+    calls = {name: ["edit.sh"] for name in EDITORS}  # whether one is here or not
+    for name in REFUSED:
+        if real := shutil.which(name, path=path):
+            calls[name] = ["refuse.sh", name, Path(real).as_posix()]
+    for name, (script, *given) in calls.items():
+        words = shlex.join([(INSIDE / script).as_posix(), *given])
+        file = folder / name
+        file.write_text(f'#!/bin/sh\nexec sh {words} "$@"\n', encoding="utf-8", newline="\n")
+        file.chmod(0o755)
     return folder
 
 
