@@ -165,9 +165,9 @@ def with_better_starts(
         check.run_once(options, from_there, pages, trial, Console(quiet=True))
         for path, place in starts.items():
             found = [r for one in trial.checked if one.episode.path == path for r in one.results]
-            if agree(found) > agree(best[path]):
+            if (number := agree(found)) > agree(best[path]):
                 best[path] = found
-                proposal.starts[path] = (place, agree(found), before[path])
+                proposal.starts[path] = (place, number, before[path])
     return [result for results in best.values() for result in results]
 
 

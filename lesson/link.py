@@ -100,6 +100,11 @@ from mock_proxy.server.browser import start
 start()"""
 
 
+COMMANDS = re.compile(r"^```(?:bash|powershell)\b", re.MULTILINE)
+NO_TERMINAL = "*In the browser there is no terminal: this is to read.*"
+NO_THREADS = "*In the browser there are no threads: the tasks run one after the other.*"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, help="folder of the lesson (default: the one here)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the site, made anew")
@@ -176,11 +181,6 @@ def with_what_is_not_there(cells: Iterable[NotebookNode]) -> Iterator[NotebookNo
 
 def introduction() -> str:
     return Path(__file__).with_suffix(".txt").read_text(encoding="utf-8").rstrip()
-
-
-COMMANDS = re.compile(r"^```(?:bash|powershell)\b", re.MULTILINE)
-NO_TERMINAL = "*In the browser there is no terminal: this is to read.*"
-NO_THREADS = "*In the browser there are no threads: the tasks run one after the other.*"
 
 
 def connected(content: bytes) -> bytes:

@@ -150,11 +150,8 @@ def closing(outcome: Outcome, is_well: bool) -> str:
         return "All well." if outcome.results else "Nothing ran."
     problems = sum(not result.known for result in outcome.without_meaning)
     failed = counted(len(outcome.failed) - problems, "block")
-    return (
-        f"{counted(problems, 'problem')} in pages, {failed} failed."
-        if problems
-        else f"{failed} failed."
-    )
+    in_pages = f"{counted(problems, 'problem')} in pages, " if problems else ""
+    return f"{in_pages}{failed} failed."
 
 
 FEW = 3

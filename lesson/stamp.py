@@ -59,14 +59,15 @@ def run(options: argparse.Namespace) -> int:
     lines: dict[Path, str] = {}
     names = numbered(lesson)
     for page in lesson.pages:
-        line = last_line(lesson.read(page), records)
+        episode = lesson.read(page)
+        line = last_line(episode, records)
         if line and page.stat().st_mtime > checked:
             raise LessonError(
                 f"{lesson.relative(page)} was changed after {options.report} was written: "
                 "run `lesson check --json` again"
             )
         lines[page] = f"*{line}*" if line else ""
-        if options.link and page.stem in names and lesson.read(page).to_run("python"):
+        if options.link and page.stem in names and episode.to_run("python"):
             opens = f"{options.link.rstrip('/')}/lab/index.html?path={names[page.stem]}.ipynb"
             lines[page] += f"\n[Run this page in your browser]({opens})"
     copy(root, out)

@@ -171,7 +171,7 @@ def _name_of(result: Result) -> str:
         return "plot"
     if shown is None or not about_output:
         return "error"
-    if result.follows and result.explained:
+    if result.is_consequence:
         return "consequence"
     return _name_of_difference(shown.text, execution.output, result.detail)
 
@@ -195,7 +195,7 @@ def _name_of_error(result: Result, execution: Execution) -> str:
         missing = execution.block.language == "bash" or (
             failure.name in ("NameError", "ModuleNotFoundError") and failure.name not in wanted.text
         )
-        return "consequence" if result.follows and result.explained and missing else "another error"
+        return "consequence" if result.is_consequence and missing else "another error"
     if failure.name == "StdinNotImplementedError":
         return "input"
     if MISSING_PACKAGE.search(said):
@@ -206,7 +206,7 @@ def _name_of_error(result: Result, execution: Execution) -> str:
         return "file"
     if NOT_FOUND.search(said):
         return "program"
-    if result.follows and result.explained:
+    if result.is_consequence:
         return "consequence"
     return "name" if failure.name == "NameError" or NOT_DEFINED.search(said) else "error"
 

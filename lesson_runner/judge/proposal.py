@@ -186,10 +186,9 @@ def places_to_try(
 ) -> list[str]:
     """The folders in which a page's code may start, the likeliest first.
 
-    `folders` are those that learners have, with the names of what is in them. The likeliest has
-    most of the names that the code and its outputs have.
+    `failed` are the page's failures; `folders` those that learners have, with the names of what is
+    in them. The likeliest has most of the names that the code and its outputs have.
     """
-    failed = [result for result in failed if result.block.path == episode.path]
     if not any(cause_of(result).name in ABOUT_FILES for result in failed):
         return []
     blocks = [block for block in episode.blocks if block.role == "run"]

@@ -53,6 +53,11 @@ class Result:
     the same challenge."""
 
     @property
+    def is_consequence(self) -> bool:
+        """Whether it failed, so it seems, because of a failure before it that nobody knew of."""
+        return bool(self.follows and self.explained)
+
+    @property
     def line_to_show(self) -> int:
         return self.line or self.block.line
 
